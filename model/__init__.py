@@ -1,0 +1,1 @@
+"""What a score is: encoders, alignment, training, evaluation. Knows no index and no HTTP."""

@@ -1,0 +1,136 @@
+"""The query bank of a model: training captions and pictures, coded, that offsets are computed with.
+
+It travels in the bundle, node vectors as int8 with a scale a row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.alignment import Codes, Nodes
+from model.coding import score_all, take
+from model.config import HubnessConfig
+from model.fusion import Fusion
+from model.hubness import offsets
+from model.network import Network
+
+HIGHEST = 127
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Queries of both kinds: many global vectors (n, D), fewer whole codes for the fine score."""
+
+    global_captions: Tensor
+    global_pictures: Tensor
+    captions: Codes
+    pictures: Codes
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """Hubness of a batch of items, each (items,) float32."""
+
+    global_: np.ndarray
+    fine: np.ndarray
+
+
+def draw_rows(count: int, wanted: int, seed: int = 0) -> np.ndarray:
+    """Which of `count` items of a split go into the bank, random but always the same."""
+    return np.random.default_rng(seed).permutation(count)[:wanted]
+
+
+def draw(pictures: Codes, captions: Codes, config: HubnessConfig) -> Bank:
+    """The bank out of the codes of drawn items: their first ones are kept whole."""
+    return Bank(
+        captions.global_,
+        pictures.global_,
+        take(captions, slice(config.fine_captions)),
+        take(pictures, slice(config.fine_pictures)),
+    )
+
+
+def picture_offsets(
+    network: Network, bank: Bank, pictures: Codes, fusion: Fusion, beta: float
+) -> Offsets:
+    """How near each picture is to captions in general."""
+    scores = score_all(network.alignment, pictures, bank.captions)
+    similarity = (pictures.global_ @ bank.global_captions.T).cpu().numpy()
+    return Offsets(offsets(similarity, beta), offsets(fusion.fine(scores), beta))
+
+
+def text_offsets(
+    network: Network, bank: Bank, texts: Codes, fusion: Fusion, beta: float
+) -> Offsets:
+    """How near each text is to pictures in general."""
+    scores = score_all(network.alignment, bank.pictures, texts)
+    similarity = (texts.global_ @ bank.global_pictures.T).cpu().numpy()
+    return Offsets(offsets(similarity, beta), offsets(fusion.fine(scores).T, beta))
+
+
+def to_arrays(bank: Bank) -> dict[str, np.ndarray]:
+    """Named arrays for a safetensors file."""
+    arrays: dict[str, np.ndarray] = {}
+    _put_rows(arrays, "global_captions", bank.global_captions)
+    _put_rows(arrays, "global_pictures", bank.global_pictures)
+    for name, codes in (("captions", bank.captions), ("pictures", bank.pictures)):
+        _put_nodes(arrays, f"{name}.entity", codes.entity)
+        _put_nodes(arrays, f"{name}.relation", codes.relation)
+        arrays[f"{name}.tags"] = codes.tags.half().numpy()
+    return arrays
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> Bank:
+    """The bank that `to_arrays` wrote, up to quantisation."""
+    global_captions = _rows(arrays, "global_captions")
+    dimension = global_captions.shape[1]
+    return Bank(
+        global_captions,
+        _rows(arrays, "global_pictures"),
+        _codes(arrays, "captions", dimension),
+        _codes(arrays, "pictures", dimension),
+    )
+
+
+def _codes(arrays: Mapping[str, np.ndarray], name: str, dimension: int) -> Codes:
+    entity = _nodes(arrays, f"{name}.entity")
+    order = torch.arange(entity.mask.shape[1]).expand(entity.mask.shape)
+    # Fine scoring reads neither the global vectors nor the saliency of bank items.
+    return Codes(
+        torch.zeros(len(entity.mask), dimension),
+        entity,
+        _nodes(arrays, f"{name}.relation"),
+        torch.from_numpy(arrays[f"{name}.tags"]).float(),
+        order,
+        entity.weights,
+    )
+
+
+def _put_nodes(arrays: dict[str, np.ndarray], name: str, nodes: Nodes) -> None:
+    _put_rows(arrays, name, nodes.vectors[nodes.mask])
+    arrays[f"{name}.mask"] = nodes.mask.numpy()
+    arrays[f"{name}.weights"] = nodes.weights.half().numpy()
+
+
+def _nodes(arrays: Mapping[str, np.ndarray], name: str) -> Nodes:
+    mask = torch.from_numpy(arrays[f"{name}.mask"])
+    rows = _rows(arrays, name)
+    vectors = torch.zeros(*mask.shape, rows.shape[1])
+    vectors[mask] = rows
+    weights = torch.from_numpy(arrays[f"{name}.weights"]).float()
+    return Nodes(vectors, mask, weights / weights.sum(1, keepdim=True))
+
+
+def _put_rows(arrays: dict[str, np.ndarray], name: str, rows: Tensor) -> None:
+    scale = rows.abs().amax(1, keepdim=True).clamp_min(1e-12) / HIGHEST
+    arrays[f"{name}.int8"] = (rows / scale).round().to(torch.int8).numpy()
+    arrays[f"{name}.scale"] = scale.numpy()
+
+
+def _rows(arrays: Mapping[str, np.ndarray], name: str) -> Tensor:
+    return torch.from_numpy(arrays[f"{name}.int8"]).float() * torch.from_numpy(
+        arrays[f"{name}.scale"]
+    )

@@ -1,0 +1,201 @@
+"""The bundle: a folder with everything a model needs to answer, checked when it is read.
+
+    manifest.json      format, name, SHA-256 of each file, of each pretrained file, fingerprint
+    config.json        sizes                      scoring.json   fusion, offsets, calibration
+    vocabulary.json    the text side's own words  tags.json      the tag vocabulary
+    model.safetensors  trained weights, fp16      bank.safetensors   the query bank
+    report.json        measured on validation     README.md      the model card
+
+The fingerprint is a hash of all that decides a number: not of the report and the card.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from model.bank import Bank, from_arrays, to_arrays
+from model.calibration import Calibration
+from model.config import ModelConfig
+from model.errors import BundleError
+from model.fusion import Fusion
+from model.network import Network
+from model.pretrained import EFFICIENTNET_LITE2, MINILM_TOKENIZER, MINILM_WEIGHTS, PretrainedFile
+from model.tower import tower_fingerprint
+
+FORMAT = 1
+DECIDING = (
+    "config.json",
+    "scoring.json",
+    "vocabulary.json",
+    "tags.json",
+    "model.safetensors",
+    "bank.safetensors",
+)
+DESCRIBING = ("report.json", "README.md")
+
+
+class Scoring(BaseModel):
+    """What turns layer scores into a ranking and a probability."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    fusion: Fusion
+    beta: float = Field(gt=0)
+    strength: float = Field(ge=0)
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model as read from its folder."""
+
+    name: str
+    fingerprint: str
+    config: ModelConfig
+    scoring: Scoring
+    vocabulary: tuple[str, ...]
+    tags: tuple[str, ...]
+    weights: Mapping[str, np.ndarray]
+    bank: Bank
+    report: dict[str, Any]
+
+    def network(self) -> Network:
+        """The network with the trained weights, in evaluation mode. Raises BundleError."""
+        network = Network(self.config, self.vocabulary)
+        state = {name: torch.from_numpy(array).float() for name, array in self.weights.items()}
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise BundleError(f"model.safetensors does not fit config.json: {error}") from error
+        return network.eval().requires_grad_(False)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """The bundle in a folder, every file checked against the manifest.
+
+    Raises BundleError if a file is missing, differs from its SHA-256, or is of another format, and
+    WeightsError if a pretrained file it builds on is missing or another one.
+    """
+    manifest = _read_json(folder / "manifest.json")
+    if manifest.get("format") != FORMAT:
+        raise BundleError(f"{folder}: bundle format {manifest.get('format')}; this reads {FORMAT}")
+    hashes = manifest.get("files", {})
+    for name in (*DECIDING, *DESCRIBING):
+        if name not in hashes:
+            raise BundleError(f"{folder / 'manifest.json'}: lists no {name}")
+        found = _sha256(folder / name)
+        if found != hashes[name]:
+            raise BundleError(f"{folder / name}: SHA-256 {found}, the manifest says {hashes[name]}")
+    try:
+        config = ModelConfig.model_validate(_read_json(folder / "config.json"))
+        scoring = Scoring.model_validate(_read_json(folder / "scoring.json"))
+        bank = from_arrays(load_file(folder / "bank.safetensors"))
+        weights = load_file(folder / "model.safetensors")
+    except (ValidationError, SafetensorError, KeyError) as error:
+        raise BundleError(f"{folder}: {error}") from error
+    pretrained = _pretrained(config)
+    fingerprint = _fingerprint(hashes, pretrained)
+    if fingerprint != manifest.get("fingerprint"):
+        raise BundleError(
+            f"{folder}: fingerprint {fingerprint}, the manifest says {manifest.get('fingerprint')}"
+        )
+    return Bundle(
+        name=str(manifest.get("name", folder.name)),
+        fingerprint=fingerprint,
+        config=config,
+        scoring=scoring,
+        vocabulary=tuple(_read_json(folder / "vocabulary.json")),
+        tags=tuple(_read_json(folder / "tags.json")),
+        weights=weights,
+        bank=bank,
+        report=_read_json(folder / "report.json"),
+    )
+
+
+def write_bundle(
+    folder: Path,
+    name: str,
+    network: Network,
+    scoring: Scoring,
+    vocabulary: tuple[str, ...],
+    tags: tuple[str, ...],
+    bank: Bank,
+    report: Mapping[str, Any],
+    card: str,
+) -> str:
+    """Writes every file and the manifest; returns the fingerprint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {
+        key: np.ascontiguousarray(value.detach().cpu().half().numpy())
+        for key, value in network.state_dict().items()
+    }
+    save_file(weights, folder / "model.safetensors")
+    save_file(to_arrays(bank), folder / "bank.safetensors")
+    _write_json(folder / "config.json", network.config.model_dump(mode="json"))
+    _write_json(folder / "scoring.json", scoring.model_dump(mode="json", by_alias=True))
+    _write_json(folder / "vocabulary.json", list(vocabulary))
+    _write_json(folder / "tags.json", list(tags))
+    _write_json(folder / "report.json", report)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    pretrained = _pretrained(network.config)
+    hashes = {file: _sha256(folder / file) for file in (*DECIDING, *DESCRIBING)}
+    fingerprint = _fingerprint(hashes, pretrained)
+    _write_json(
+        folder / "manifest.json",
+        {
+            "format": FORMAT,
+            "name": name,
+            "fingerprint": fingerprint,
+            "files": hashes,
+            "pretrained": pretrained,
+        },
+    )
+    return fingerprint
+
+
+def _pretrained(config: ModelConfig) -> dict[str, str]:
+    """What the weights build on besides the bundle, and the SHA-256 of it."""
+    files: list[PretrainedFile] = []
+    if config.regions.kind == "grid":
+        files.append(EFFICIENTNET_LITE2)
+    if config.text.kind == "pretrained":
+        files += [MINILM_WEIGHTS, MINILM_TOKENIZER]
+    named = {f"{file.distribution}: {file.path}": file.sha256 for file in files}
+    if config.regions.kind == "tower":
+        named["vision tower"] = tower_fingerprint(config.regions)
+    return named
+
+
+def _fingerprint(hashes: Mapping[str, str], pretrained: Mapping[str, str]) -> str:
+    lines = [f"{name} {hashes[name]}" for name in DECIDING]
+    lines += [f"{name} {sha256}" for name, sha256 in pretrained.items()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BundleError(f"{file}: {error.strerror}") from error
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(f"{file}: {error.strerror}") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BundleError(f"{file}: not JSON: {error}") from error
+
+
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

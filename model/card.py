@@ -1,0 +1,88 @@
+"""The model card that travels in a bundle."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from model.config import RunConfig
+
+CARD = """# {name}
+
+Finds photos for sentences and sentences for photos: *multilayer semantic alignment* (global,
+entity, relation and semantic layers; see the project's `docs/method.md`).
+
+## What it is made of
+{parts}
+
+## Training data
+{pictures:,} photos with their captions. The shipped bundle was trained on the train split of
+Flickr8k (Hodosh, Young, Hockenmaier, JAIR 47, 2013), which is for research use; its photos belong
+to their authors and none of them is part of this bundle. The query bank holds numeric codes of
+some training photos and captions, not the photos or captions themselves.
+
+## Measured on `{split}` ({val_pictures:,} photos, {val_captions:,} captions)
+
+| | image to text R@1 / 5 / 10 | text to image R@1 / 5 / 10 | rsum |
+|---|---|---|---|
+{rows}
+
+Layer weights, hubness offsets and calibration were fitted on this same split, so expect a little
+less elsewhere. {calibration}
+
+## What it is bad at
+- It knows what a few thousand everyday photos of people, dogs, sport and streets taught it.
+  Documents, charts, art, satellite or medical pictures are outside; so are names, brands and text
+  in the picture.
+- It counts badly, mixes up left and right, and confuses which colour belongs to which thing.
+- English only. Other alphabets are accepted, but mean little to it.
+- Captions of that data describe gender, age and looks from appearance, often wrongly; the model
+  repeats such guesses. Do not use it to identify or sort people.
+- A match probability holds for collections of about a thousand items of this kind; in a very
+  different collection it is only an order.
+"""
+
+
+def model_card(
+    name: str, config: RunConfig, report: Mapping[str, Any], training_pictures: int
+) -> str:
+    """The card's Markdown text, from what was configured and measured."""
+    calibration = report["calibration"]
+    errors = " and ".join(
+        f"{figures['expected_calibration_error']:.3f} ({direction.replace('_', ' ')})"
+        for direction, figures in calibration.items()
+    )
+    return CARD.format(
+        name=name,
+        parts="\n".join(f"- {part}" for part in _parts(config)),
+        pictures=training_pictures,
+        split=report["split"],
+        val_pictures=report["pictures"],
+        val_captions=report["captions"],
+        rows="\n".join(_row(title, row) for title, row in report["rows"].items()),
+        calibration=f"Expected calibration error of the match probability: {errors}.",
+    )
+
+
+def _parts(config: RunConfig) -> list[str]:
+    regions, text = config.model.regions, config.model.text
+    source = {
+        "grid": f"EfficientNet-Lite2 (ImageNet) at {regions.pixels} px, last blocks tuned, "
+        f"{regions.side} x {regions.side} grid regions",
+        "tower": f"a vision tower at {regions.pixels} px, its patches as regions",
+        "precomputed": f"precomputed region features of {regions.feature_size}",
+    }[regions.kind]
+    words = {
+        "pretrained": f"all-MiniLM-L6-v2, last {text.tuned_layers} layers tuned",
+        "vocabulary": f"its own word embeddings of {text.feature_size}",
+    }[text.kind]
+    recurrent = f", a Bi-GRU of {text.recurrent_size}" if text.recurrent_size else ""
+    return [
+        f"Pictures: {source}.",
+        f"Texts: {words}{recurrent}.",
+        f"Global vectors of {config.model.dimension}; region, word, context and phrase vectors of "
+        f"{config.model.fine_dimension}; {config.model.tags} tags.",
+    ]
+
+
+def _row(title: str, row: Mapping[str, Any]) -> str:
+    figures = [" / ".join(str(v) for v in row[way]) for way in ("image_to_text", "text_to_image")]
+    return f"| {title} | {figures[0]} | {figures[1]} | {row['rsum']} |"

@@ -1,0 +1,141 @@
+"""Whole splits through the network, batch by batch, and scores of every pair in blocks."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.alignment import Alignment, Codes, LayerScores, Nodes
+from model.network import Network
+from model.words import TrunkText, collate
+
+BLOCK_TEXTS = 200
+BLOCK_PICTURES = 50
+Progress = Callable[[int, int], None]
+
+
+def silent(done: int, total: int) -> None:
+    """Reports nothing."""
+
+
+@torch.inference_mode()
+def code_pictures(
+    network: Network, arrays: np.ndarray, batch: int = 32, progress: Progress = silent
+) -> Codes:
+    """Trunk arrays (N, *shape) to codes, in order."""
+    parts = []
+    device = next(network.parameters()).device
+    for start in range(0, len(arrays), batch):
+        part = torch.from_numpy(np.array(arrays[start : start + batch])).float().to(device)
+        parts.append(network.pictures(part))
+        progress(min(start + batch, len(arrays)), len(arrays))
+    return concatenate(parts)
+
+
+@torch.inference_mode()
+def code_texts(network: Network, texts: Sequence[TrunkText], batch: int = 128) -> Codes:
+    """Trunk texts to codes, in order; each batch holds texts of like length."""
+    device = str(next(network.parameters()).device)
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i].spans))
+    parts = [
+        network.texts(collate([texts[i] for i in order[start : start + batch]]).to(device))
+        for start in range(0, len(order), batch)
+    ]
+    back = torch.tensor(order, device=device).argsort()
+    return take(concatenate(parts), back)
+
+
+def take(codes: Codes, rows: slice | Tensor) -> Codes:
+    """The codes of some items."""
+    return Codes(
+        codes.global_[rows],
+        codes.entity[rows],
+        codes.relation[rows],
+        codes.tags[rows],
+        codes.kept[rows],
+        codes.saliency[rows],
+    )
+
+
+def concatenate(parts: Sequence[Codes]) -> Codes:
+    """Codes one after the other, padded to the largest node count."""
+    return Codes(
+        torch.cat([p.global_ for p in parts]),
+        _concatenate_nodes([p.entity for p in parts]),
+        _concatenate_nodes([p.relation for p in parts]),
+        torch.cat([p.tags for p in parts]),
+        _padded([p.kept for p in parts]),
+        _padded([p.saliency for p in parts]),
+    )
+
+
+@torch.inference_mode()
+def score_all(
+    alignment: Alignment, pictures: Codes, texts: Codes, progress: Progress = silent
+) -> dict[str, np.ndarray]:
+    """All four layers for every pair, each (I, T) float32, texts of like length together."""
+    count = (len(pictures.global_), len(texts.global_))
+    scores = {
+        name: np.empty(count, dtype=np.float32)
+        for name in ("global", "entity", "relation", "semantic")
+    }
+    done = 0
+    for rows, part in by_length(texts, BLOCK_TEXTS):
+        for first in range(0, count[0], BLOCK_PICTURES):
+            some = slice(first, first + BLOCK_PICTURES)
+            layers: LayerScores = alignment(take(pictures, some), part)
+            columns = rows.numpy()
+            for name, value in (
+                ("global", layers.global_),
+                ("entity", layers.entity),
+                ("relation", layers.relation),
+                ("semantic", layers.semantic),
+            ):
+                scores[name][some, columns] = value.cpu().numpy()
+        done += len(rows)
+        progress(done, count[1])
+    return scores
+
+
+def by_length(texts: Codes, block: int) -> Iterator[tuple[Tensor, Codes]]:
+    """Texts of like length together, padding cut off: rows (block,) and their codes."""
+    lengths = (texts.entity.mask.cumsum(1).argmax(1) + 1).cpu()
+    order = lengths.argsort(stable=True)
+    for start in range(0, len(order), block):
+        rows = order[start : start + block]
+        part = take(texts, rows.to(texts.global_.device))
+        yield rows, _trimmed(part, int(lengths[rows].max()))
+
+
+def _trimmed(codes: Codes, length: int) -> Codes:
+    def shorter(nodes: Nodes) -> Nodes:
+        return Nodes(nodes.vectors[:, :length], nodes.mask[:, :length], nodes.weights[:, :length])
+
+    return Codes(
+        codes.global_,
+        shorter(codes.entity),
+        shorter(codes.relation),
+        codes.tags,
+        codes.kept[:, :length],
+        codes.saliency[:, :length],
+    )
+
+
+def _concatenate_nodes(parts: Sequence[Nodes]) -> Nodes:
+    return Nodes(
+        _padded([p.vectors for p in parts]),
+        _padded([p.mask for p in parts]),
+        _padded([p.weights for p in parts]),
+    )
+
+
+def _padded(parts: Sequence[Tensor]) -> Tensor:
+    longest = max(part.shape[1] for part in parts)
+    padded = [
+        torch.cat(
+            [part, part.new_zeros((part.shape[0], longest - part.shape[1], *part.shape[2:]))], dim=1
+        )
+        for part in parts
+    ]
+    return torch.cat(padded)

@@ -1,0 +1,129 @@
+"""Sizes and options of the model and its training: every number of `docs/method.md`."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model.errors import ConfigError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RegionConfig(_Section):
+    """Where the candidate regions of a picture come from."""
+
+    kind: Literal["grid", "tower", "precomputed"] = "grid"
+    pixels: int = Field(
+        288, ge=32, le=1024, description="side of the square the picture is fitted to"
+    )
+    side: int = Field(
+        6, ge=1, le=32, description="grid: regions on a side, pooled from the last map"
+    )
+    feature_size: int = Field(1280, ge=1)
+    folder: str | None = Field(None, description="tower: local Hugging Face folder")
+
+
+class TextConfig(_Section):
+    """What stands in front of the text heads."""
+
+    kind: Literal["pretrained", "vocabulary"] = "pretrained"
+    feature_size: int = Field(384, ge=1, description="384 for MiniLM words, 300 for own embeddings")
+    max_words: int = Field(64, ge=1, le=64)
+    tuned_layers: int = Field(
+        2, ge=0, le=6, description="pretrained: last MiniLM layers that train"
+    )
+    recurrent_size: int = Field(256, ge=0, description="hidden size of the Bi-GRU; 0 leaves it out")
+    minimum_count: int = Field(3, ge=1, description="vocabulary: captions a word has to appear in")
+
+
+class ModelConfig(_Section):
+    """One model. Saved as `config.json` in its bundle."""
+
+    format: Literal[1] = 1
+    regions: RegionConfig = RegionConfig()
+    text: TextConfig = TextConfig()
+    dimension: int = Field(512, ge=8, description="size of the global vectors")
+    fine_dimension: int = Field(256, ge=8, description="size of region, word and relation vectors")
+    head_size: int = Field(256, ge=8, description="hidden size of the residual MLPs")
+    attention_size: int = Field(
+        128, ge=8, description="query and key size of salient self-attention"
+    )
+    keep: int = Field(36, ge=1, description="most salient regions kept, K")
+    relations: int = Field(
+        12, ge=1, description="most salient region contexts kept as relation nodes"
+    )
+    phrase: int = Field(2, ge=2, le=5, description="words in a relation window")
+    tags: int = Field(400, ge=1, le=1000, description="tag vocabulary T")
+    dropout: float = Field(0.2, ge=0, lt=1)
+
+
+class HubnessConfig(_Section):
+    """Querybank normalisation (Bogolin et al., CVPR 2022)."""
+
+    beta: float = Field(20.0, gt=0)
+    strength: float = Field(1.0, ge=0, le=2, description="lambda")
+    global_captions: int = Field(3000, ge=1)
+    global_pictures: int = Field(1500, ge=1)
+    fine_captions: int = Field(400, ge=1)
+    fine_pictures: int = Field(160, ge=1)
+
+
+class TrainingConfig(_Section):
+    """How a model is trained; the defaults gave the shipped bundle."""
+
+    epochs: int = Field(8, ge=1)
+    patience: int = Field(3, ge=1, description="epochs without a better val rsum before stopping")
+    batch_pictures: int = Field(64, ge=2)
+    captions_per_picture: int = Field(2, ge=1, le=5)
+    neighbours: float = Field(0.33, ge=0, le=0.9, description="share of a batch: near neighbours")
+    learning_rate: float = Field(7e-4, gt=0)
+    backbone_rate: float = Field(1.5e-4, ge=0, description="learning rate of the region tail")
+    text_rate: float = Field(3e-5, ge=0, description="learning rate of the MiniLM layers")
+    weight_decay: float = Field(1e-2, ge=0)
+    warm_up: float = Field(0.1, ge=0, lt=1, description="share of all steps")
+    clip: float = Field(2.0, gt=0, description="largest gradient norm")
+    kept_regions: float = Field(0.78, gt=0, le=1, description="share of regions kept in training")
+    kept_words: float = Field(0.9, gt=0, le=1)
+    global_weight: float = Field(1.0, ge=0)
+    entity_weight: float = Field(1.0, ge=0)
+    relation_weight: float = Field(1.0, ge=0)
+    semantic_weight: float = Field(0.5, ge=0, description="contrast of the tag scores")
+    tag_weight: float = Field(0.5, ge=0, description="tag prediction, both sides")
+    consistency_weight: float = Field(0.1, ge=0, description="agreement of both tag predictions")
+    distillation_weight: float = Field(0.5, ge=0, description="global score towards the fine one")
+    hinge_weight: float = Field(0.0, ge=0, description="hinge with the hardest negative")
+    margin: float = Field(0.2, ge=0)
+    ema: float = Field(0.997, ge=0, lt=1)
+    views: int = Field(4, ge=1, le=16, description="cached views of a picture, see model/views.py")
+    seed: int = 0
+    threads: int = Field(1, ge=1)
+
+
+class RunConfig(_Section):
+    """A training run: the model, its offsets, its training."""
+
+    model: ModelConfig = ModelConfig()
+    hubness: HubnessConfig = HubnessConfig()
+    training: TrainingConfig = TrainingConfig()
+
+
+def read_run_config(file: Path | None) -> RunConfig:
+    """The run configuration in a TOML file, defaults for what it leaves out.
+
+    Raises ConfigError naming the field and its limit.
+    """
+    if file is None:
+        return RunConfig()
+    try:
+        return RunConfig.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError(f"{file}: " + "; ".join(lines)) from error

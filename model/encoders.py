@@ -1,0 +1,200 @@
+"""Region features to picture codes, word features to text codes (`docs/method.md` 1 and 2)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.alignment import SMALLEST, Codes, Nodes
+from model.config import ModelConfig
+
+
+class Head(nn.Module):
+    """A linear map plus a small residual MLP."""
+
+    def __init__(self, inputs: int, outputs: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+        self.residual = nn.Sequential(
+            nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., inputs) to (..., outputs)."""
+        out: Tensor = self.linear(features) + self.residual(features)
+        return out
+
+
+class Weighting(nn.Module):
+    """The learned importance of each node among its item's."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(inputs, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+
+    def forward(self, features: Tensor, mask: Tensor, prior: Tensor | None = None) -> Tensor:
+        """Features (B, N, inputs), mask (B, N), log prior (B, N): weights (B, N) summing to 1."""
+        logits: Tensor = self.score(features).squeeze(-1)
+        if prior is not None:
+            logits = logits + prior
+        weights: Tensor = logits.masked_fill(~mask, -torch.inf).softmax(-1)
+        return weights
+
+
+class PictureEncoder(nn.Module):
+    """Salient self-attention over the candidate regions, then one head for each layer."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        size, hidden, dropout = config.regions.feature_size, config.head_size, config.dropout
+        self.keep, self.relations = config.keep, config.relations
+        self.norm = nn.LayerNorm(size)
+        self.dropout = nn.Dropout(dropout)
+        self.query = nn.Linear(size, config.attention_size)
+        self.key = nn.Linear(size, config.attention_size)
+        self.context_norm = nn.LayerNorm(size)
+        self.global_head = Head(size, config.dimension, hidden, dropout)
+        self.global_context = nn.Linear(size, config.dimension, bias=False)
+        self.entity_head = Head(size, config.fine_dimension, hidden, dropout)
+        self.entity_context = nn.Linear(size, config.fine_dimension, bias=False)
+        self.relation_head = Head(2 * size, config.fine_dimension, hidden, dropout)
+        self.gates = nn.Parameter(torch.zeros(2))
+        self.global_weighting = Weighting(size, config.attention_size)
+        self.entity_weighting = Weighting(size, config.attention_size)
+        self.relation_weighting = Weighting(2 * size, config.attention_size)
+        self.tag_head = nn.Linear(config.dimension, config.tags)
+
+    def forward(self, features: Tensor, present: Tensor) -> Codes:
+        """Region features (B, R, F) and which of them are there, (B, R) bool, to codes."""
+        regions = self.dropout(self.norm(features))
+        attention = self._attention(regions, present)
+        saliency = (attention * present[:, :, None]).sum(1) / present.sum(1, keepdim=True)
+        context = self.context_norm(attention @ regions)
+        prior = saliency.clamp_min(SMALLEST).log()
+
+        entity, kept = self._entity(regions, context, present, saliency, prior)
+        pooled = self.global_head(regions) + self.gates[0] * self.global_context(context)
+        weights = self.global_weighting(regions, present, prior)
+        pooled = (weights[:, :, None] * pooled).sum(1)
+        return Codes(
+            global_=functional.normalize(pooled, dim=-1),
+            entity=entity,
+            relation=self._relation(regions, context, present, saliency),
+            tags=self.tag_head(self.dropout(pooled)),
+            kept=kept,
+            saliency=saliency.gather(1, kept),
+        )
+
+    def _attention(self, regions: Tensor, present: Tensor) -> Tensor:
+        query, key = self.query(regions), self.key(regions)
+        logits = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
+        attention: Tensor = logits.masked_fill(~present[:, None, :], -torch.inf).softmax(-1)
+        return attention
+
+    def _entity(
+        self, regions: Tensor, context: Tensor, present: Tensor, saliency: Tensor, prior: Tensor
+    ) -> tuple[Nodes, Tensor]:
+        kept = _most_salient(saliency, present, self.keep)
+        regions, context = _take(regions, kept), _take(context, kept)
+        mask = present.gather(1, kept)
+        vectors = self.entity_head(regions) + self.gates[1] * self.entity_context(context)
+        weights = self.entity_weighting(regions, mask, prior.gather(1, kept))
+        return Nodes(functional.normalize(vectors, dim=-1), mask, weights), kept
+
+    def _relation(
+        self, regions: Tensor, context: Tensor, present: Tensor, saliency: Tensor
+    ) -> Nodes:
+        kept = _most_salient(saliency, present, self.relations)
+        pairs = torch.cat([_take(regions, kept), _take(context, kept)], dim=-1)
+        mask = present.gather(1, kept)
+        vectors = functional.normalize(self.relation_head(pairs), dim=-1)
+        return Nodes(vectors, mask, self.relation_weighting(pairs, mask))
+
+
+class TextEncoder(nn.Module):
+    """Bi-GRU over the word features, beside them, then one head for each layer."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        text, hidden, dropout = config.text, config.head_size, config.dropout
+        self.phrase = config.phrase
+        self.norm = nn.LayerNorm(text.feature_size)
+        self.dropout = nn.Dropout(dropout)
+        self.recurrent = (
+            nn.GRU(text.feature_size, text.recurrent_size, batch_first=True, bidirectional=True)
+            if text.recurrent_size
+            else None
+        )
+        size = text.feature_size + text.recurrent_size
+        self.global_head = Head(size, config.dimension, hidden, dropout)
+        self.entity_head = Head(size, config.fine_dimension, hidden, dropout)
+        self.relation_head = Head(size, config.fine_dimension, hidden, dropout)
+        self.global_weighting = Weighting(size, config.attention_size)
+        self.entity_weighting = Weighting(size, config.attention_size)
+        self.relation_weighting = Weighting(size, config.attention_size)
+        self.tag_head = nn.Linear(config.dimension + size, config.tags)
+
+    def forward(self, features: Tensor, present: Tensor) -> Codes:
+        """Word features (B, L, W) and which words are there, (B, L) bool, to codes."""
+        words = self._with_context(self.dropout(self.norm(features)), present)
+        pooled = self.global_head(words)
+        pooled = (self.global_weighting(words, present)[:, :, None] * pooled).sum(1)
+        entity = Nodes(
+            functional.normalize(self.entity_head(words), dim=-1),
+            present,
+            self.entity_weighting(words, present),
+        )
+        weighted = (entity.weights[:, :, None] * words).sum(1)
+        order = torch.arange(present.shape[1], device=present.device)
+        return Codes(
+            global_=functional.normalize(pooled, dim=-1),
+            entity=entity,
+            relation=self._relation(words, present),
+            tags=self.tag_head(self.dropout(torch.cat([pooled, weighted], dim=-1))),
+            kept=order.expand(present.shape),
+            saliency=entity.weights,
+        )
+
+    def _with_context(self, words: Tensor, present: Tensor) -> Tensor:
+        if self.recurrent is None:
+            return words
+        packed = nn.utils.rnn.pack_padded_sequence(
+            words, present.sum(1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = nn.utils.rnn.pad_packed_sequence(
+            self.recurrent(packed)[0], batch_first=True, total_length=words.shape[1]
+        )
+        forwards, backwards = states.chunk(2, dim=-1)
+        return torch.cat([words, (forwards + backwards) / 2], dim=-1)
+
+    def _relation(self, words: Tensor, present: Tensor) -> Nodes:
+        phrases, mask = windows(words, present, self.phrase)
+        vectors = functional.normalize(self.relation_head(phrases), dim=-1)
+        return Nodes(vectors, mask, self.relation_weighting(phrases, mask))
+
+
+def windows(words: Tensor, present: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Means of `size` neighbouring words, (B, L, W), and which of them are whole, (B, L).
+
+    Window i starts at word i. A text shorter than a window has one: all its words.
+    """
+    filled = functional.pad(words * present[:, :, None], (0, 0, 0, size - 1))
+    counted = functional.pad(present, (0, size - 1))
+    length = present.shape[1]
+    total = sum(filled[:, i : i + length] for i in range(size))
+    count = sum(counted[:, i : i + length].float() for i in range(size))
+    assert isinstance(total, Tensor) and isinstance(count, Tensor)
+    whole = count == size
+    whole[:, 0] = True
+    return total / count.clamp_min(1)[:, :, None], whole
+
+
+def _most_salient(saliency: Tensor, present: Tensor, count: int) -> Tensor:
+    ranked = saliency.masked_fill(~present, -1.0)
+    if count >= saliency.shape[1]:
+        order = torch.arange(saliency.shape[1], device=saliency.device)
+        return order.expand(saliency.shape)
+    return ranked.topk(count, dim=1).indices.sort(dim=1).values
+
+
+def _take(features: Tensor, kept: Tensor) -> Tensor:
+    return features.gather(1, kept[:, :, None].expand(-1, -1, features.shape[2]))

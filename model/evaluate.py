@@ -1,0 +1,248 @@
+"""The field's table: recall of global only, two-stage and exhaustive scoring, and of each layer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from model.alignment import Codes
+from model.bank import Bank, picture_offsets, text_offsets
+from model.calibration import (
+    Calibration,
+    auroc,
+    best_with_and_without,
+    expected_calibration_error,
+    fit_direction,
+    listed,
+)
+from model.coding import Progress, score_all, silent
+from model.fusion import LAYERS, Fusion, fit
+from model.network import Network
+from model.recall import Recall, recall
+
+
+@dataclass(frozen=True)
+class PairScores:
+    """Everything scored on a split of I pictures and T texts.
+
+    layers: the four, each (I, T); owners: (T,); offsets of pictures (I,) and of texts (T,).
+    """
+
+    layers: Mapping[str, np.ndarray]
+    owners: np.ndarray
+    picture_global: np.ndarray
+    picture_fine: np.ndarray
+    text_global: np.ndarray
+    text_fine: np.ndarray
+
+    @property
+    def relevant(self) -> np.ndarray:
+        """(I, T) bool: the text describes the picture."""
+        pictures = np.arange(len(self.layers["global"]))
+        matching: np.ndarray = pictures[:, None] == self.owners[None, :]
+        return matching
+
+    def first_stage(self, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        """Image to text, text to image: global scores less the found items' offsets, (I, T)."""
+        strong, scores = np.float32(strength), self.layers["global"]
+        return (
+            scores - strong * self.text_global[None, :],
+            scores - strong * self.picture_global[:, None],
+        )
+
+    def total(self, fusion: Fusion, strength: float) -> tuple[np.ndarray, np.ndarray]:
+        """Image to text, text to image: final scores, each (I, T)."""
+        strong, fine = np.float32(strength), fusion.fine(self.layers)
+        first = self.first_stage(strength)
+        weight = np.float32(fusion.global_)
+        return (
+            weight * first[0] + fine - strong * self.text_fine[None, :],
+            weight * first[1] + fine - strong * self.picture_fine[:, None],
+        )
+
+
+def score_pairs(
+    network: Network,
+    pictures: Codes,
+    texts: Codes,
+    owners: np.ndarray,
+    bank: Bank,
+    fusion: Fusion,
+    beta: float,
+    progress: Progress = silent,
+) -> PairScores:
+    """Scores every pair of a split. The fine offsets hold for this fusion."""
+    layers = score_all(network.alignment, pictures, texts, progress)
+    of_pictures = picture_offsets(network, bank, pictures, fusion, beta)
+    of_texts = text_offsets(network, bank, texts, fusion, beta)
+    return PairScores(
+        layers, owners, of_pictures.global_, of_pictures.fine, of_texts.global_, of_texts.fine
+    )
+
+
+def two_stage(
+    first: tuple[np.ndarray, np.ndarray], total: tuple[np.ndarray, np.ndarray], candidates: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Final scores of each query's best candidates by the first stage, -inf for all others."""
+    by_picture = _among_best(first[0], total[0], candidates)
+    by_text = _among_best(first[1].T, total[1].T, candidates).T
+    return by_picture, by_text
+
+
+def evaluation_rows(
+    pairs: PairScores, fusion: Fusion, strength: float, candidates: int
+) -> dict[str, Recall]:
+    """The three lines that every report shows, with and without hubness offsets."""
+    rows = {}
+    for suffix, strong in (("", strength), (" (no offsets)", 0.0)):
+        first, total = pairs.first_stage(strong), pairs.total(fusion, strong)
+        chosen = two_stage(first, total, candidates)
+        rows[f"global only{suffix}"] = recall(*first, pairs.owners)
+        rows[f"two-stage, {candidates} candidates{suffix}"] = recall(*chosen, pairs.owners)
+        rows[f"exhaustive{suffix}"] = recall(*total, pairs.owners)
+    return rows
+
+
+def fit_fusion(
+    network: Network,
+    pictures: Codes,
+    texts: Codes,
+    pairs: PairScores,
+    bank: Bank,
+    beta: float,
+    strength: float,
+    layers: Sequence[str] = LAYERS,
+) -> tuple[Fusion, PairScores]:
+    """Weights fitted on a split, and the pairs with the fine offsets that belong to them.
+
+    Weights and fine offsets depend on each other: weights are fitted on the layers with the
+    offsets of the global score alone, then the fine offsets are computed, then the share of the
+    global score is chosen again by rsum.
+    """
+    first = pairs.first_stage(strength)
+    fusion = fit(
+        {**pairs.layers, "global": first[1]},
+        {**pairs.layers, "global": first[0]},
+        pairs.owners,
+        tuple(layers),
+    )
+    if not any((fusion.entity, fusion.relation, fusion.semantic)):
+        zeros = np.zeros_like
+        return fusion, replace(
+            pairs, picture_fine=zeros(pairs.picture_fine), text_fine=zeros(pairs.text_fine)
+        )
+    of_pictures = picture_offsets(network, bank, pictures, fusion, beta)
+    of_texts = text_offsets(network, bank, texts, fusion, beta)
+    pairs = replace(pairs, picture_fine=of_pictures.fine, text_fine=of_texts.fine)
+    if "global" not in layers:
+        return fusion, pairs
+    shares = [fusion.global_ * factor for factor in (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)]
+    tried = [fusion.model_copy(update={"global_": share}) for share in shares]
+    sums = [recall(*pairs.total(one, strength), pairs.owners).rsum for one in tried]
+    return tried[int(np.argmax(sums))], pairs
+
+
+def ablation_rows(
+    network: Network,
+    pictures: Codes,
+    texts: Codes,
+    pairs: PairScores,
+    bank: Bank,
+    beta: float,
+    strength: float,
+) -> dict[str, Recall]:
+    """Each layer alone, each left out, all four: weights and offsets fitted anew for every row."""
+    sets: dict[str, tuple[str, ...]] = {f"{layer} alone": (layer,) for layer in LAYERS}
+    sets["global + entity"] = ("global", "entity")
+    for layer in LAYERS:
+        sets[f"without {layer}"] = tuple(other for other in LAYERS if other != layer)
+    sets["all four"] = LAYERS
+    rows = {}
+    for name, layers in sets.items():
+        fusion, fitted = fit_fusion(network, pictures, texts, pairs, bank, beta, strength, layers)
+        if layers == ("global",):
+            rows[name] = recall(*pairs.first_stage(strength), pairs.owners)
+        else:
+            rows[name] = recall(*fitted.total(fusion, strength), pairs.owners)
+    return rows
+
+
+def calibrate(pairs: PairScores, fusion: Fusion, strength: float) -> Calibration:
+    """Match probabilities of both directions, fitted on these pairs."""
+    first, total = pairs.first_stage(strength), pairs.total(fusion, strength)
+    return Calibration(
+        image_to_text=fit_direction(total[0], first[0], pairs.relevant),
+        text_to_image=fit_direction(total[1].T, first[1].T, pairs.relevant.T),
+    )
+
+
+def calibration_report(
+    pairs: PairScores, fusion: Fusion, strength: float, calibration: Calibration
+) -> dict[str, Any]:
+    """Expected calibration error and AUROC of "nothing matches", per direction."""
+    total = pairs.total(fusion, strength)
+    report = {}
+    for name, direction, scores, relevant in (
+        ("image_to_text", calibration.image_to_text, total[0], pairs.relevant),
+        ("text_to_image", calibration.text_to_image, total[1].T, pairs.relevant.T),
+    ):
+        shown, matches = listed(scores, relevant)
+        present, absent = best_with_and_without(scores, relevant)
+        report[name] = {
+            "expected_calibration_error": round(
+                expected_calibration_error(direction.total.probability(shown), matches), 4
+            ),
+            "no_match_auroc": round(auroc(present, absent), 4),
+            "no_match_below": round(direction.no_match_below, 4),
+        }
+    return report
+
+
+def candidate_coverage(
+    pairs: PairScores, fusion: Fusion, strength: float, candidates: int, top: int = 10
+) -> tuple[float, float]:
+    """Share in percent of the exhaustive top 10 that the first stage hands on, each direction."""
+    first, total = pairs.first_stage(strength), pairs.total(fusion, strength)
+    shares = []
+    for by_first, by_total in ((first[0], total[0]), (first[1].T, total[1].T)):
+        count = min(candidates, by_first.shape[1])
+        handed = np.argpartition(-by_first, count - 1, axis=1)[:, :count]
+        best = np.argsort(-by_total, axis=1)[:, :top]
+        held = np.zeros(by_first.shape, dtype=bool)
+        np.put_along_axis(held, handed, True, axis=1)
+        shares.append(float(np.take_along_axis(held, best, axis=1).mean() * 100))
+    return shares[0], shares[1]
+
+
+def in_folds(pairs: PairScores, count: int) -> list[PairScores]:
+    """The pairs of each of `count` folds of pictures, with their own texts (MSCOCO 1K)."""
+    parts = []
+    for rows in np.array_split(np.arange(len(pairs.picture_global)), count):
+        columns = np.flatnonzero(np.isin(pairs.owners, rows))
+        parts.append(
+            PairScores(
+                {name: layer[np.ix_(rows, columns)] for name, layer in pairs.layers.items()},
+                pairs.owners[columns] - rows[0],
+                pairs.picture_global[rows],
+                pairs.picture_fine[rows],
+                pairs.text_global[columns],
+                pairs.text_fine[columns],
+            )
+        )
+    return parts
+
+
+def mean_recall(found: Sequence[Recall]) -> Recall:
+    """The mean of each figure over folds."""
+    forwards = np.mean([one.image_to_text for one in found], axis=0).tolist()
+    backwards = np.mean([one.text_to_image for one in found], axis=0).tolist()
+    return Recall(tuple(forwards), tuple(backwards))
+
+
+def _among_best(first: np.ndarray, total: np.ndarray, candidates: int) -> np.ndarray:
+    count = min(candidates, first.shape[1])
+    best = np.argpartition(-first, count - 1, axis=1)[:, :count]
+    kept = np.full_like(total, -np.inf)
+    np.put_along_axis(kept, best, np.take_along_axis(total, best, axis=1), axis=1)
+    return kept

@@ -1,0 +1,128 @@
+"""A finished run to a bundle: bank, layer weights, calibration, report and card."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.bank import Bank, draw, draw_rows
+from model.bundle import Scoring, write_bundle
+from model.card import model_card
+from model.coding import Progress, code_pictures, code_texts, silent
+from model.dataset import read_split
+from model.errors import DataError
+from model.evaluate import (
+    PairScores,
+    calibrate,
+    calibration_report,
+    candidate_coverage,
+    evaluation_rows,
+    fit_fusion,
+    score_pairs,
+)
+from model.fusion import Fusion
+from model.network import Network
+from model.recall import Recall
+from model.run import TRAINING_SPLIT, Run, training_data, validation_split
+
+CANDIDATES = 100
+
+
+def export_run(run: Run, out: Path, name: str, progress: Progress = silent) -> str:
+    """Writes the bundle of a run's best epoch and returns its fingerprint.
+
+    Everything is fitted on the validation split and the report is measured on it, with the fp16
+    weights that the bundle holds. Raises DataError when the run has no finished epoch.
+    """
+    torch.set_num_threads(run.config.training.threads)
+    network = best_network(run)
+    hubness = run.config.hubness
+    bank = _bank(run, network)
+    validation = validation_split(run.data)
+    data = training_data(run.config, run.knowledge, validation, run.cache, 1, _unreported)
+    pictures, texts = code_pictures(network, data.features[:, 0]), code_texts(network, data.texts)
+    pairs = score_pairs(
+        network, pictures, texts, validation.owners, bank, Fusion(), hubness.beta, progress
+    )
+    fusion, pairs = fit_fusion(
+        network, pictures, texts, pairs, bank, hubness.beta, hubness.strength
+    )
+    calibration = calibrate(pairs, fusion, hubness.strength)
+    scoring = Scoring(
+        fusion=fusion, beta=hubness.beta, strength=hubness.strength, calibration=calibration
+    )
+    report = {
+        "split": validation.name,
+        "pictures": len(validation.examples),
+        "captions": len(validation.captions),
+        "rows": {
+            row: recall_figures(found)
+            for row, found in evaluation_rows(pairs, fusion, hubness.strength, CANDIDATES).items()
+        },
+        "candidate_coverage": coverage_figures(pairs, fusion, hubness.strength),
+        "calibration": calibration_report(pairs, fusion, hubness.strength, calibration),
+        "training": run.config.training.model_dump(mode="json"),
+        "curve": [
+            json.loads(line) for line in (run.folder / "curve.jsonl").read_text().splitlines()
+        ],
+    }
+    card = model_card(name, run.config, report, len(read_split(run.data, TRAINING_SPLIT).examples))
+    return write_bundle(
+        out,
+        name,
+        network,
+        scoring,
+        run.knowledge.vocabulary,
+        run.knowledge.tags,
+        bank,
+        report,
+        card,
+    )
+
+
+def best_network(run: Run) -> Network:
+    """The network of the best epoch, weights rounded to fp16 as a bundle stores them."""
+    file = run.folder / "best.pt"
+    if not file.is_file():
+        raise DataError(f"{run.folder}: no epoch is finished yet")
+    network = Network(run.config.model, run.knowledge.vocabulary)
+    state = torch.load(file, weights_only=True)
+    network.load_state_dict({key: value.half().float() for key, value in state.items()})
+    return network.eval().requires_grad_(False)
+
+
+def _bank(run: Run, network: Network) -> Bank:
+    training, hubness = read_split(run.data, TRAINING_SPLIT), run.config.hubness
+    views = run.config.training.views
+    data = training_data(run.config, run.knowledge, training, run.cache, views, _unreported)
+    pictures = draw_rows(len(data.features), hubness.global_pictures)
+    captions = draw_rows(len(data.texts), hubness.global_captions)
+    return draw(
+        code_pictures(network, data.features[pictures, 0]),
+        code_texts(network, [data.texts[i] for i in captions]),
+        hubness,
+    )
+
+
+def _unreported(what: str, done: int, total: int) -> None:
+    """Training filled the cache; what is read back takes no time worth a bar."""
+
+
+def recall_figures(found: Recall) -> Mapping[str, Any]:
+    """A recall as JSON, one digit as papers print it."""
+    return {
+        "image_to_text": [round(value, 1) for value in found.image_to_text],
+        "text_to_image": [round(value, 1) for value in found.text_to_image],
+        "rsum": round(found.rsum, 1),
+    }
+
+
+def coverage_figures(pairs: PairScores, fusion: Fusion, strength: float) -> Mapping[str, float]:
+    """How much of the exhaustive top 10 the first stage's candidates hold, in percent."""
+    image_to_text, text_to_image = candidate_coverage(pairs, fusion, strength, CANDIDATES)
+    return {
+        "image_to_text": round(image_to_text, 2),
+        "text_to_image": round(text_to_image, 2),
+    }

@@ -1,0 +1,84 @@
+"""Trunk arrays of a data set's pictures, computed once, kept on disk, resumable after a kill.
+
+A row is written before it is marked done, so a kill leaves at worst a row that is made again.
+Several processes may fill one cache: each takes the rows of its share.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from model.dataset import Example
+from model.errors import DataError, PictureError
+from model.picture import decode
+from model.regions import RegionExtractor
+from model.views import view
+
+Progress = Callable[[int, int], None]
+
+
+class FeatureCache:
+    """float16 arrays (pictures, views, *shape); `model/views.py` says what the views are."""
+
+    def __init__(
+        self, folder: Path, extractor: RegionExtractor, examples: Sequence[Example], views: int
+    ) -> None:
+        self._extractor = extractor
+        self._examples = examples
+        self._views = views
+        key = hashlib.sha256(
+            "\n".join([extractor.name, str(views), *(e.id for e in examples)]).encode()
+        ).hexdigest()[:16]
+        self._folder = folder / f"{extractor.name}-{key}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        shape = (len(examples), views, *extractor.shape)
+        self.features = _open_array(self._folder / "features.npy", shape, np.dtype(np.float16))
+        self.done = _open_array(self._folder / "done.npy", (len(examples),), np.dtype(np.uint8))
+
+    def fill(
+        self, progress: Progress, share: int = 0, shares: int = 1, batch: int = 8
+    ) -> np.ndarray:
+        """Computes what is missing in one share of the rows and returns the features.
+
+        Raises DataError naming the picture that can't be read.
+        """
+        rows = [i for i in range(share, len(self._examples), shares) if not self.done[i]]
+        for start in range(0, len(rows), batch):
+            part = rows[start : start + batch]
+            pictures = [_read(self._examples[i]) for i in part]
+            for number in range(self._views):
+                seen = [
+                    view(picture, number, self._examples[i].id)
+                    for i, picture in zip(part, pictures, strict=True)
+                ]
+                self.features[part, number] = self._extractor.trunk(seen)
+            self.features.flush()
+            self.done[part] = 1
+            self.done.flush()
+            progress(min(start + batch, len(rows)), len(rows))
+        return self.features
+
+
+def _read(example: Example) -> Image.Image:
+    if example.image is None:
+        raise DataError(f"{example.id}: no picture to extract regions from")
+    try:
+        return decode(example.image.read_bytes())
+    except PictureError as error:
+        raise DataError(f"{example.image}: {error}") from error
+
+
+def _open_array(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+    if file.is_file():
+        array = np.lib.format.open_memmap(file, mode="r+")
+        if array.shape == shape and array.dtype == dtype:
+            return array
+    # Made beside and renamed, so that two processes starting at once never see half a header.
+    fresh = file.with_suffix(".new.npy")
+    if not fresh.exists():
+        np.lib.format.open_memmap(fresh, mode="w+", dtype=dtype, shape=shape).flush()
+        fresh.rename(file)
+    return np.lib.format.open_memmap(file, mode="r+")

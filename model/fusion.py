@@ -1,0 +1,84 @@
+"""How the layers become one score, and what is learned for it on the validation split.
+
+    first stage = global - strength * global offset
+    fine        = w_e entity + w_r relation + w_s semantic,          w_e + w_r + w_s = 1
+    total       = w_g * first stage + fine - strength * fine offset
+
+so that the second stage adds to the very number by which the first one ranked.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch.nn import functional
+
+LAYERS = ("global", "entity", "relation", "semantic")
+FINE = ("entity", "relation", "semantic")
+FIT_STEPS = 40
+
+
+class Fusion(BaseModel):
+    """Layer weights; those of the fine layers sum to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    global_: float = Field(1.0, ge=0, alias="global")
+    entity: float = Field(0.5, ge=0)
+    relation: float = Field(0.3, ge=0)
+    semantic: float = Field(0.2, ge=0)
+
+    def fine(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The weighted fine layers, of whatever shape the layers have."""
+        return (
+            np.float32(self.entity) * scores["entity"]
+            + np.float32(self.relation) * scores["relation"]
+            + np.float32(self.semantic) * scores["semantic"]
+        )
+
+
+def fit(
+    text_to_image: Mapping[str, np.ndarray],
+    image_to_text: Mapping[str, np.ndarray],
+    owners: np.ndarray,
+    layers: tuple[str, ...] = LAYERS,
+) -> Fusion:
+    """Weights that make the right answers most likely, both directions (softmax likelihood).
+
+    Each mapping holds the four layers (I, T), "global" with its direction's offset taken off;
+    owners: (T,) the picture of each text. Layers that are not named get weight 0.
+    """
+    stacks = [
+        torch.from_numpy(np.stack([scores[name] for name in layers]))
+        for scores in (text_to_image, image_to_text)
+    ]
+    target = torch.from_numpy(owners)
+    own = torch.arange(len(owners))
+    others = (target[:, None] == target[None, :]).fill_diagonal_(False)
+    raw = torch.full((len(layers),), 2.0, requires_grad=True)
+    optimizer = torch.optim.LBFGS([raw], max_iter=FIT_STEPS, line_search_fn="strong_wolfe")
+    rows = torch.arange(0, len(owners), 5)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        weights = functional.softplus(raw) * 10
+        by_text = torch.tensordot(weights, stacks[0], 1).T
+        by_picture = torch.tensordot(weights, stacks[1], 1)[target[rows]]
+        by_picture = by_picture.masked_fill(others[rows], -torch.inf)
+        loss = functional.cross_entropy(by_text, target) + functional.cross_entropy(
+            by_picture, own[rows]
+        )
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    found = dict(zip(layers, (functional.softplus(raw) * 10).tolist(), strict=True))
+    return normalised(found)
+
+
+def normalised(weights: Mapping[str, float]) -> Fusion:
+    """A fusion from weights of any scale; without a fine layer the entity weight is 1."""
+    fine = sum(weights.get(name, 0.0) for name in FINE)
+    if fine <= 0:
+        return Fusion.model_validate({"global": 1.0, "entity": 0.0, "relation": 0.0, "semantic": 0})
+    return Fusion.model_validate({name: weights.get(name, 0.0) / fine for name in LAYERS})

@@ -1,0 +1,63 @@
+"""Training losses, each a pure function of scores (`docs/method.md` 4)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+BINARY_SCALE = 0.1
+
+
+def contrastive(scores: Tensor, owners: Tensor, scale: Tensor) -> Tensor:
+    """InfoNCE in both directions, other captions of the same picture masked.
+
+    scores: (I, T) cosines; owners: (T,) the picture of each text; scale: inverse temperature.
+    """
+    logits = scores * scale
+    own = torch.arange(len(owners), device=owners.device)
+    others = (owners[:, None] == owners[None, :]).fill_diagonal_(False)
+    picture_to_text = logits[owners].masked_fill(others, -torch.inf)
+    return (
+        functional.cross_entropy(logits.T, owners) + functional.cross_entropy(picture_to_text, own)
+    ) / 2
+
+
+def hardest_hinge(scores: Tensor, owners: Tensor, margin: float) -> Tensor:
+    """Hinge with the hardest negative in the batch, both directions (VSE++, BMVC 2018, eq. 6)."""
+    pictures = torch.arange(scores.shape[0], device=owners.device)
+    positive = scores[owners, torch.arange(len(owners), device=owners.device)]
+    negative = scores.masked_fill(pictures[:, None] == owners[None, :], -torch.inf)
+    hardest_picture = negative.amax(0)
+    hardest_text = negative.amax(1)[owners]
+    return (
+        functional.relu(margin + hardest_picture - positive)
+        + functional.relu(margin + hardest_text - positive)
+    ).mean()
+
+
+def distillation(student: Tensor, teacher: Tensor) -> Tensor:
+    """Divergence of the student's ranking from the teacher's, both directions (ALADIN, 2022).
+
+    student, teacher: (I, T) logits. The teacher's gradient is stopped.
+    """
+    teacher = teacher.detach()
+    by_text = functional.kl_div(
+        student.T.log_softmax(-1), teacher.T.softmax(-1), reduction="batchmean"
+    )
+    by_picture = functional.kl_div(
+        student.log_softmax(-1), teacher.softmax(-1), reduction="batchmean"
+    )
+    return (by_text + by_picture) / 2
+
+
+def tag_prediction(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy summed over the tags, mean over the batch, in units of ten tags."""
+    summed = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+    return summed * BINARY_SCALE / len(logits)
+
+
+def consistency(picture_logits: Tensor, text_logits: Tensor, owners: Tensor) -> Tensor:
+    """Symmetric divergence of the two tag predictions of each matching pair, as above in scale."""
+    left, right = picture_logits[owners], text_logits
+    # For Bernoulli distributions KL(p, q) + KL(q, p) = (p - q)(logit p - logit q).
+    gap = (left.sigmoid() - right.sigmoid()) * (left - right)
+    return gap.sum() * BINARY_SCALE / len(right)

@@ -1,0 +1,265 @@
+"""A bundle made ready to answer: encodes pictures and texts, scores candidates, explains.
+
+Everything that leaves is plain numpy, so that an index can keep it. A matcher is never changed
+after it is made, so threads may share it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.alignment import Codes, Nodes
+from model.bank import Offsets, picture_offsets, text_offsets
+from model.bundle import Bundle
+from model.calibration import Direction
+from model.coding import code_pictures, code_texts
+from model.regions import extractor
+from model.words import text_trunk
+
+Kind = Literal["image", "text"]
+Box = tuple[float, float, float, float]
+BOX_STEPS = 65535
+MOST_REGIONS_SHOWN = 9
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One picture or text, ready to be stored or to search.
+
+    vector: (D + 1,) float32, what an index stores, its last coordinate minus the hubness offset;
+    query: (D + 1,), finds items of the other kind by inner product; query_same_kind: (D + 1,),
+    finds items of its own kind; arrays: what scoring needs of it, by name.
+    """
+
+    vector: np.ndarray
+    query: np.ndarray
+    query_same_kind: np.ndarray
+    arrays: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of n candidates, each (n,) float32; the four layers without hubness offsets."""
+
+    total: np.ndarray
+    global_: np.ndarray
+    entity: np.ndarray
+    relation: np.ndarray
+    semantic: np.ndarray
+    probability: np.ndarray
+
+
+@dataclass(frozen=True)
+class WordExplanation:
+    """A word at text[start:end], its relevance, and the regions it attended to, strongest first."""
+
+    start: int
+    end: int
+    score: float
+    regions: list[tuple[Box, float]]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a text and a picture match: words with regions, salient regions, tags of both."""
+
+    words: list[WordExplanation]
+    regions: list[tuple[Box, float]]
+    tags: list[tuple[str, float]]
+
+
+class Matcher:
+    """Encoders and scores of one bundle on one device."""
+
+    def __init__(self, bundle: Bundle, device: str = "cpu", batch_size: int = 16) -> None:
+        self.fingerprint, self.name, self.tags = bundle.fingerprint, bundle.name, bundle.tags
+        self.config, self.report = bundle.config, bundle.report
+        self.dimension = bundle.config.dimension + 1
+        self._scoring, self._batch_size, self._device = bundle.scoring, batch_size, device
+        self._bank = bundle.bank
+        self._network = bundle.network().to(device)
+        self._extractor = extractor(bundle.config.regions)
+        self._text_trunk = text_trunk(bundle.config.text, bundle.vocabulary)
+
+    def no_match_below(self, query_kind: Kind) -> float:
+        """A best probability under this says that nothing in the collection matches the query."""
+        return self._direction(query_kind).no_match_below
+
+    def encode_pictures(self, pictures: Sequence[Image.Image]) -> list[Encoded]:
+        """Upright RGB pictures to codes. Raises ConfigError for a model of precomputed features."""
+        if not pictures:
+            return []
+        boxes = self._extractor.boxes()
+        encoded: list[Encoded] = []
+        for start in range(0, len(pictures), self._batch_size):
+            arrays = self._extractor.trunk(list(pictures[start : start + self._batch_size]))
+            codes = code_pictures(self._network, arrays, self._batch_size)
+            encoded += self.picture_records(codes, None if boxes is None else boxes[None])
+        return encoded
+
+    def encode_texts(self, texts: Sequence[str]) -> list[Encoded]:
+        """Texts to codes; any string is accepted."""
+        if not texts:
+            return []
+        trunk = self._text_trunk(texts)
+        codes = code_texts(self._network, trunk)
+        with torch.inference_mode():
+            found = text_offsets(
+                self._network, self._bank, codes, self._scoring.fusion, self._scoring.beta
+            )
+        encoded = self._records(codes, found)
+        for item, text in zip(encoded, trunk, strict=True):
+            item.arrays["spans"] = text.spans
+        return encoded
+
+    def picture_records(self, codes: Codes, boxes: np.ndarray | None) -> list[Encoded]:
+        """Codes of pictures with the boxes of their candidates, (B or 1, R, 4) in 0..1."""
+        with torch.inference_mode():
+            found = picture_offsets(
+                self._network, self._bank, codes, self._scoring.fusion, self._scoring.beta
+            )
+        encoded = self._records(codes, found)
+        kept, saliency = codes.kept.cpu().numpy(), codes.saliency.cpu().numpy()
+        for i, item in enumerate(encoded):
+            item.arrays["saliency"] = saliency[i]
+            if boxes is not None:
+                own = boxes[i if len(boxes) > 1 else 0][kept[i]]
+                item.arrays["boxes"] = np.round(own.clip(0, 1) * BOX_STEPS).astype(np.uint16)
+        return encoded
+
+    @torch.inference_mode()
+    def score(
+        self,
+        query: Encoded,
+        query_kind: Kind,
+        first_stage: np.ndarray,
+        candidates: Sequence[Mapping[str, np.ndarray]],
+    ) -> Scores:
+        """One query against candidates of the other kind.
+
+        first_stage: (n,) inner products that the index found; candidates: their stored arrays.
+        """
+        if not len(candidates):
+            return Scores(*(np.zeros(0, dtype=np.float32) for _ in range(6)))
+        queries, items = [query.arrays], candidates
+        pictures, texts = (queries, items) if query_kind == "image" else (items, queries)
+        alignment = self._network.alignment
+        layers = {
+            "entity": alignment.entity(
+                self._nodes(pictures, "entity"), self._nodes(texts, "entity")
+            ),
+            "relation": alignment.relation(
+                self._nodes(pictures, "relation"), self._nodes(texts, "relation")
+            ),
+            "semantic": alignment.semantic(self._tags(pictures), self._tags(texts)),
+        }
+        scores = {name: layer.flatten().cpu().numpy() for name, layer in layers.items()}
+        offsets = np.stack([candidate["offsets"] for candidate in candidates]).astype(np.float32)
+        fusion, strength = self._scoring.fusion, np.float32(self._scoring.strength)
+        total = (
+            np.float32(fusion.global_) * first_stage
+            + fusion.fine(scores)
+            - strength * offsets[:, 1]
+        ).astype(np.float32)
+        return Scores(
+            total=total,
+            global_=(first_stage + strength * offsets[:, 0]).astype(np.float32),
+            entity=scores["entity"],
+            relation=scores["relation"],
+            semantic=scores["semantic"],
+            probability=self._direction(query_kind).total.probability(total),
+        )
+
+    def first_stage_probability(self, query_kind: Kind, first_stage: np.ndarray) -> np.ndarray:
+        """Match probabilities of (n,) results that were not re-ranked."""
+        return self._direction(query_kind).first_stage.probability(first_stage)
+
+    @torch.inference_mode()
+    def explain(
+        self, text: Mapping[str, np.ndarray], picture: Mapping[str, np.ndarray]
+    ) -> Explanation:
+        """What the words of a text looked at in a picture, from the stored arrays of both."""
+        weights, relevance = self._network.alignment.word_attention(
+            self._nodes([picture], "entity"), self._nodes([text], "entity")
+        )
+        boxes = _boxes(picture)
+        attention = weights.cpu().numpy()
+        words = []
+        for number, (start, end) in enumerate(text["spans"].tolist()):
+            strongest = np.argsort(-attention[number], kind="stable")[:MOST_REGIONS_SHOWN]
+            regions = [(boxes[j], float(attention[number, j])) for j in strongest if boxes]
+            words.append(WordExplanation(start, end, float(relevance[number]), regions))
+        saliency = picture["saliency"].astype(np.float32).tolist()
+        regions = [(box, value) for box, value in zip(boxes, saliency, strict=False)]
+        both = np.minimum(text["tags"], picture["tags"]).astype(np.float32)
+        return Explanation(words, regions, self._strongest_tags(both, limit=8, at_least=0.3))
+
+    def top_tags(
+        self, arrays: Mapping[str, np.ndarray], limit: int = 8, at_least: float = 0.3
+    ) -> list[tuple[str, float]]:
+        """The tags an item most likely has, most likely first."""
+        return self._strongest_tags(arrays["tags"].astype(np.float32), limit, at_least)
+
+    def _strongest_tags(
+        self, probabilities: np.ndarray, limit: int, at_least: float
+    ) -> list[tuple[str, float]]:
+        order = np.argsort(-probabilities, kind="stable")[:limit]
+        return [
+            (self.tags[i], float(probabilities[i])) for i in order if probabilities[i] >= at_least
+        ]
+
+    def _direction(self, query_kind: Kind) -> Direction:
+        calibration = self._scoring.calibration
+        return calibration.text_to_image if query_kind == "text" else calibration.image_to_text
+
+    def _records(self, codes: Codes, found: Offsets) -> list[Encoded]:
+        global_ = codes.global_.cpu().numpy()
+        tags = codes.tags.sigmoid().cpu().numpy()
+        nodes = {}
+        for name, layer in (("entity", codes.entity), ("relation", codes.relation)):
+            nodes[name] = [a.cpu().numpy() for a in (layer.vectors, layer.weights, layer.mask)]
+        encoded = []
+        for i, vector in enumerate(global_):
+            arrays = {"tags": tags[i], "offsets": np.array([found.global_[i], found.fine[i]])}
+            for name, (vectors, weights, mask) in nodes.items():
+                arrays[name] = vectors[i][mask[i]]
+                arrays[f"{name}_weights"] = weights[i][mask[i]]
+            offset = -np.float32(self._scoring.strength) * found.global_[i]
+            encoded.append(
+                Encoded(
+                    vector=np.append(vector, offset).astype(np.float32),
+                    query=np.append(vector, 1).astype(np.float32),
+                    query_same_kind=np.append(vector, 0).astype(np.float32),
+                    arrays=arrays,
+                )
+            )
+        return encoded
+
+    def _nodes(self, items: Sequence[Mapping[str, np.ndarray]], layer: str) -> Nodes:
+        vectors = [item[layer] for item in items]
+        longest = max(len(rows) for rows in vectors)
+        padded = np.zeros((len(items), longest, vectors[0].shape[1]), dtype=np.float32)
+        weights = np.zeros((len(items), longest), dtype=np.float32)
+        for i, rows in enumerate(vectors):
+            padded[i, : len(rows)] = rows
+            weights[i, : len(rows)] = items[i][f"{layer}_weights"]
+        counts = np.array([len(rows) for rows in vectors])
+        mask = np.arange(longest)[None, :] < counts[:, None]
+        return Nodes(*(torch.from_numpy(a).to(self._device) for a in (padded, mask, weights)))
+
+    def _tags(self, items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
+        stacked = np.stack([item["tags"] for item in items]).astype(np.float32)
+        return torch.from_numpy(stacked).to(self._device)
+
+
+def _boxes(picture: Mapping[str, np.ndarray]) -> list[Box]:
+    """The boxes of the kept regions as fractions; none where the features came without boxes."""
+    if "boxes" not in picture:
+        return []
+    rows = (picture["boxes"].astype(np.float64) / BOX_STEPS).round(4).tolist()
+    return [(x0, y0, x1, y1) for x0, y0, x1, y1 in rows]

@@ -1,0 +1,154 @@
+"""Region extractors: a picture in, candidate regions out, in two steps.
+
+The frozen *trunk* turns pictures into arrays that are worth caching; the *tail* is the part of the
+network that turns those into region features and may be tuned. Boxes belong to the extractor.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from model import efficientnet
+from model.config import RegionConfig
+from model.errors import ConfigError
+from model.picture import fit
+from model.tower import VisionTower
+
+
+class RegionExtractor(Protocol):
+    """One of the three kinds: grid, tower, precomputed."""
+
+    @property
+    def name(self) -> str:
+        """What the cached arrays depend on; part of the cache's folder name."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what `trunk` gives for one picture."""
+
+    def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
+        """Pictures to float16 arrays (B, *shape)."""
+
+    def boxes(self) -> np.ndarray | None:
+        """Boxes (R, 4) as fractions of the picture; None when each picture has its own."""
+
+
+def grid_boxes(side: int) -> np.ndarray:
+    """Boxes [x0, y0, x1, y1] of a side x side grid, row by row, (side * side, 4) float32.
+
+    >>> grid_boxes(2)[1].tolist()
+    [0.5, 0.0, 1.0, 0.5]
+    """
+    rows, columns = np.divmod(np.arange(side * side), side)
+    return np.stack([columns, rows, columns + 1, rows + 1], axis=1).astype(np.float32) / side
+
+
+class GridExtractor:
+    """Cells of EfficientNet-Lite2's last map (Jiang et al., CVPR 2020: grid features)."""
+
+    def __init__(self, config: RegionConfig) -> None:
+        self._config = config
+        self._trunk = efficientnet.load_trunk()
+
+    @property
+    def name(self) -> str:
+        return f"grid-efficientnet-lite2-block{efficientnet.CUT_BLOCK}-{self._config.pixels}px"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        side = -(-self._config.pixels // 16)
+        return (120, side, side)
+
+    def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
+        pixels = np.stack([fit(picture, self._config.pixels) for picture in pictures])
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        with torch.inference_mode():
+            activations: np.ndarray = self._trunk(batch).to(torch.float16).contiguous().numpy()
+        return activations
+
+    def boxes(self) -> np.ndarray | None:
+        return grid_boxes(self._config.side)
+
+
+class GridTail(nn.Module):
+    """The tuned blocks, then the map pooled to side x side regions."""
+
+    def __init__(self, config: RegionConfig) -> None:
+        super().__init__()
+        self.tail = efficientnet.load_tail(pretrained=False)
+        self.pool = nn.AdaptiveAvgPool2d(config.side)
+
+    def start_from_imagenet(self) -> None:
+        """Fills the blocks with the verified ImageNet weights, where training starts."""
+        self.tail.load_state_dict(efficientnet.load_tail(pretrained=True).state_dict())
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Activations (B, 120, h, w) to region features (B, side * side, 1280)."""
+        features: Tensor = self.pool(self.tail(activations))
+        return features.flatten(2).transpose(1, 2)
+
+
+class TowerExtractor:
+    """Patch tokens of a Hugging Face vision tower in a local folder (CLIP, SigLIP, DINOv2 ...)."""
+
+    def __init__(self, config: RegionConfig) -> None:
+        self._tower = VisionTower(config)
+
+    @property
+    def name(self) -> str:
+        return f"tower-{self._tower.fingerprint[:16]}-{self._tower.pixels}px"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self._tower.side**2, self._tower.feature_size)
+
+    def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
+        pixels = np.stack([fit(picture, self._tower.pixels) for picture in pictures])
+        patches: np.ndarray = self._tower.patches(pixels)
+        return patches
+
+    def boxes(self) -> np.ndarray | None:
+        return grid_boxes(self._tower.side)
+
+
+class PrecomputedExtractor:
+    """Features made elsewhere (bottom-up attention); pictures can't be encoded from pixels."""
+
+    def __init__(self, config: RegionConfig) -> None:
+        self._config = config
+
+    @property
+    def name(self) -> str:
+        return f"precomputed-{self._config.feature_size}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (36, self._config.feature_size)
+
+    def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
+        raise ConfigError(
+            "this model reads precomputed region features and has no network that makes them from "
+            "a photo; index a data set in the precomputed format, or use a grid or tower model"
+        )
+
+    def boxes(self) -> np.ndarray | None:
+        return None
+
+
+def extractor(config: RegionConfig) -> RegionExtractor:
+    """The extractor that a configuration names."""
+    match config.kind:
+        case "grid":
+            return GridExtractor(config)
+        case "tower":
+            return TowerExtractor(config)
+        case "precomputed":
+            return PrecomputedExtractor(config)
+
+
+def tail(config: RegionConfig) -> nn.Module:
+    """The trainable part between cached arrays and region features."""
+    return GridTail(config) if config.kind == "grid" else nn.Identity()

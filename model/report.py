@@ -1,0 +1,90 @@
+"""A bundle measured on a split: what `sightline evaluate` prints."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.bundle import Bundle
+from model.coding import code_pictures, code_texts
+from model.dataset import read_split
+from model.evaluate import (
+    ablation_rows,
+    calibration_report,
+    candidate_coverage,
+    evaluation_rows,
+    in_folds,
+    mean_recall,
+    score_pairs,
+)
+from model.recall import Recall
+from model.trunk_arrays import caption_arrays, picture_arrays
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """Recall tables, calibration figures, and the first stage's share of the top 10."""
+
+    pictures: int
+    captions: int
+    rows: Mapping[str, Recall]
+    ablation: Mapping[str, Recall]
+    calibration: Mapping[str, Any]
+    coverage: tuple[float, float]
+
+
+def split_report(
+    bundle: Bundle,
+    data: Path,
+    split: str,
+    cache: Path,
+    candidates: int,
+    folds: int,
+    ablate: bool,
+    progress: Progress,
+) -> SplitReport:
+    """Codes and scores a whole split. Raises DataError when the split can't be read."""
+    examples = read_split(data, split)
+    network, scoring = bundle.network(), bundle.scoring
+    arrays = picture_arrays(
+        bundle.config, examples, cache, 1, lambda done, total: progress("pictures", done, total)
+    )
+    captions = caption_arrays(
+        bundle.config,
+        bundle.vocabulary,
+        examples.captions,
+        cache,
+        lambda done, total: progress("captions", done, total),
+    )
+    pictures, texts = code_pictures(network, arrays[:, 0]), code_texts(network, captions)
+    pairs = score_pairs(
+        network,
+        pictures,
+        texts,
+        examples.owners,
+        bundle.bank,
+        scoring.fusion,
+        scoring.beta,
+        lambda done, total: progress("captions scored", done, total),
+    )
+    parts = [
+        evaluation_rows(part, scoring.fusion, scoring.strength, candidates)
+        for part in in_folds(pairs, folds)
+    ]
+    ablation = (
+        ablation_rows(network, pictures, texts, pairs, bundle.bank, scoring.beta, scoring.strength)
+        if ablate
+        else {}
+    )
+    return SplitReport(
+        pictures=len(examples.examples),
+        captions=len(examples.captions),
+        rows={name: mean_recall([part[name] for part in parts]) for name in parts[0]},
+        ablation=ablation,
+        calibration=calibration_report(
+            pairs, scoring.fusion, scoring.strength, scoring.calibration
+        ),
+        coverage=candidate_coverage(pairs, scoring.fusion, scoring.strength, candidates),
+    )

@@ -1,0 +1,124 @@
+"""A training run on disk: data in, run folder out.
+
+config.json     the run's configuration         knowledge.json   vocabulary and tags
+run.json        data folder and cache           curve.jsonl, curve.png   losses and recall
+checkpoint.pt   to resume from                  best.pt          averaged weights, best epoch
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.config import RunConfig
+from model.curve import plot_curve
+from model.dataset import Split, read_split
+from model.errors import ConfigError, DataError
+from model.train import Knowledge, Trainer, TrainingData, learn_words
+from model.trunk_arrays import caption_arrays, picture_arrays
+
+Progress = Callable[[str, int, int], None]
+Report = Callable[[dict[str, Any]], None]
+TRAINING_SPLIT = "train"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder says of itself."""
+
+    folder: Path
+    config: RunConfig
+    knowledge: Knowledge
+    data: Path
+    cache: Path
+
+
+def validation_split(data: Path) -> Split:
+    """The split `val`, or `dev` as the field's precomputed folders call it. Raises DataError."""
+    if (data / "captions.jsonl").is_file() or not (data / "dev_ims.npy").is_file():
+        return read_split(data, "val")
+    return read_split(data, "dev")
+
+
+def train_run(
+    config: RunConfig,
+    data: Path,
+    out: Path,
+    cache: Path,
+    resume: bool,
+    progress: Progress,
+    report: Report,
+) -> Run:
+    """Trains, or goes on training with `resume`, where the folder's own configuration counts.
+
+    Raises ConfigError when `out` already holds a run and `resume` was not asked for, or holds none
+    and it was; DataError naming file and line when the data can't be read.
+    """
+    begun = (out / "config.json").is_file()
+    if begun and not resume:
+        raise ConfigError(f"{out} already holds a run: --resume goes on, another --out starts anew")
+    if resume and not begun:
+        raise ConfigError(f"{out} holds no run to resume")
+    if begun:
+        config = _read_config(out)
+    training, validation = read_split(data, TRAINING_SPLIT), validation_split(data)
+    knowledge = learn_words(config, training)
+    trainer = Trainer(
+        config,
+        knowledge,
+        training_data(config, knowledge, training, cache, config.training.views, progress),
+        training_data(config, knowledge, validation, cache, 1, progress),
+        out,
+    )
+    (out / "run.json").write_text(json.dumps({"data": str(data), "cache": str(cache)}) + "\n")
+    if resume:
+        trainer.resume()
+    trainer.run(report)
+    plot_curve(out / "curve.jsonl", out / "curve.png")
+    return Run(out, config, knowledge, data, cache)
+
+
+def read_run(folder: Path) -> Run:
+    """A run that was trained before. Raises DataError when the folder holds none."""
+    try:
+        knowledge = json.loads((folder / "knowledge.json").read_text(encoding="utf-8"))
+        places = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(f"{folder}: not a training run: {error}") from error
+    return Run(
+        folder,
+        _read_config(folder),
+        Knowledge(tuple(knowledge["vocabulary"]), tuple(knowledge["tags"])),
+        Path(places["data"]),
+        Path(places["cache"]),
+    )
+
+
+def training_data(
+    config: RunConfig,
+    knowledge: Knowledge,
+    split: Split,
+    cache: Path,
+    views: int,
+    progress: Progress,
+) -> TrainingData:
+    """A split with its trunk arrays, computed where the cache has none."""
+    features = picture_arrays(
+        config.model, split, cache, views, lambda done, all_: progress("pictures", done, all_)
+    )
+    texts = caption_arrays(
+        config.model,
+        knowledge.vocabulary,
+        split.captions,
+        cache,
+        lambda done, all_: progress("captions", done, all_),
+    )
+    return TrainingData(split, features, texts)
+
+
+def _read_config(folder: Path) -> RunConfig:
+    try:
+        return RunConfig.model_validate_json((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder / 'config.json'}: {error}") from error

@@ -1,0 +1,304 @@
+"""Training: cached trunk arrays to a run folder, resumable after a kill to the same result."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.alignment import Codes, LayerScores
+from model.batches import Batch, epoch_batches, nearest_pictures
+from model.coding import by_length, code_pictures, code_texts, score_all
+from model.config import RunConfig
+from model.dataset import Split
+from model.errors import DataError
+from model.losses import consistency, contrastive, distillation, hardest_hinge, tag_prediction
+from model.network import Network
+from model.recall import recall
+from model.tags import build_tags, content_words, tag_targets
+from model.words import TrunkText, build_vocabulary, collate, text_trunk
+
+Report = Callable[[dict[str, Any]], None]
+HIGHEST_SCALE = 100.0
+SCORES = ("global", "entity", "relation", "semantic")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A split with its trunk arrays: features (N, views, *shape), one trunk text a caption."""
+
+    split: Split
+    features: np.ndarray
+    texts: list[TrunkText]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What the training captions give the model: word list and tags."""
+
+    vocabulary: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def learn_words(config: RunConfig, split: Split) -> Knowledge:
+    """The vocabulary (where the text side has its own) and the tags of a training split.
+
+    Raises DataError when the captions hold fewer tags than the configuration asks for.
+    """
+    own_words = config.model.text.kind == "vocabulary"
+    minimum = config.model.text.minimum_count
+    tags = build_tags(content_words(split), config.model.tags)
+    if len(tags) < config.model.tags:
+        raise DataError(
+            f"the captions of {split.name} hold {len(tags)} content words; model.tags asks for "
+            f"{config.model.tags}"
+        )
+    return Knowledge(build_vocabulary(split.captions, minimum) if own_words else (), tags)
+
+
+class Trainer:
+    """One run. Its folder holds config, knowledge, checkpoint, best weights and curve."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        knowledge: Knowledge,
+        training: TrainingData,
+        validation: TrainingData,
+        folder: Path,
+    ) -> None:
+        self._config, self._folder = config, folder
+        self._training, self._validation = training, validation
+        options = config.training
+        torch.set_num_threads(options.threads)
+        torch.manual_seed(options.seed)
+        words = content_words(training.split)
+        self._targets = torch.from_numpy(tag_targets(words, knowledge.tags))
+        self._nearest = nearest_pictures(words)
+        self.network = Network(config.model, knowledge.vocabulary)
+        self.network.start_from_pretrained()
+        self.network.start_tags_at(self._targets.mean(0).numpy())
+        self._scales = nn.Parameter(torch.full((len(SCORES),), 20.0).log())
+        self._average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
+        self._steps = max(1, len(training.split.examples) // options.batch_pictures)
+        self._optimizer, self._schedule = self._optimization()
+        self.epoch, self.best, self.best_epoch = 0, -1.0, 0
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(config.model_dump_json(indent=2))
+        (folder / "knowledge.json").write_text(
+            json.dumps({"vocabulary": knowledge.vocabulary, "tags": knowledge.tags}, indent=1)
+        )
+
+    def run(self, report: Report) -> None:
+        """Trains the epochs that are left; stops after `patience` of them without a better rsum."""
+        options = self._config.training
+        while self.epoch < options.epochs and self.epoch - self.best_epoch < options.patience:
+            started = time.perf_counter()
+            losses = self._train_epoch(report)
+            trained = time.perf_counter() - started
+            measured = self._validate()
+            self.epoch += 1
+            if measured["rsum"] > self.best:
+                self.best, self.best_epoch = measured["rsum"], self.epoch
+                _save(self._averaged_state(), self._folder / "best.pt")
+            line = {"epoch": self.epoch, **losses, **measured, "train_s": round(trained, 1)}
+            with (self._folder / "curve.jsonl").open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+            self._checkpoint()
+            report(line)
+
+    def resume(self) -> bool:
+        """Continues from the last checkpoint of this folder; False when there is none."""
+        file = self._folder / "checkpoint.pt"
+        if not file.is_file():
+            return False
+        state = torch.load(file, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self._average = state["average"]
+        self._scales.data.copy_(state["scales"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.epoch, self.best, self.best_epoch = state["epoch"], state["best"], state["best_epoch"]
+        curve = self._folder / "curve.jsonl"
+        # A kill between the curve's line and the checkpoint would leave the line twice.
+        lines = curve.read_text().splitlines()[: self.epoch] if curve.is_file() else []
+        curve.write_text("".join(line + "\n" for line in lines))
+        return True
+
+    def _train_epoch(self, report: Report) -> dict[str, float]:
+        options = self._config.training
+        torch.manual_seed(options.seed * 1000 + self.epoch)
+        views = np.random.default_rng([options.seed, self.epoch, 1])
+        self.network.train()
+        total: dict[str, float] = {}
+        batches = epoch_batches(self._training.split, self._nearest, options, self.epoch)
+        for step, batch in enumerate(batches, start=1):
+            losses = self._losses(batch, views)
+            loss = torch.stack(list(losses.values())).sum()
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.network.parameters(), options.clip)
+            self._optimizer.step()
+            self._schedule.step()
+            self._update_average(self.epoch * self._steps + step)
+            for name, value in {**losses, "loss": loss}.items():
+                total[name] = total.get(name, 0.0) + float(value.detach()) / self._steps
+            report({"epoch": self.epoch + 1, "step": step, "steps": self._steps})
+        return {f"train_{name}": round(value, 4) for name, value in total.items()}
+
+    def _losses(self, batch: Batch, views: np.random.Generator) -> dict[str, Tensor]:
+        options = self._config.training
+        shown = views.integers(self._training.features.shape[1], size=len(batch.pictures))
+        arrays = self._training.features[batch.pictures, shown]
+        pictures = self.network.pictures(
+            torch.from_numpy(np.asarray(arrays)).float(), options.kept_regions
+        )
+        texts = self.network.texts(
+            collate([self._training.texts[i] for i in batch.captions]), options.kept_words
+        )
+        owners = torch.from_numpy(batch.owners)
+        layers = self._align(pictures, texts)
+        scales = self._scales.exp().clamp(max=HIGHEST_SCALE)
+        scores = (layers.global_, layers.entity, layers.relation, layers.semantic)
+        weights = (
+            options.global_weight,
+            options.entity_weight,
+            options.relation_weight,
+            options.semantic_weight,
+        )
+        losses = {
+            name: weight * contrastive(score, owners, scale)
+            for name, score, weight, scale in zip(SCORES, scores, weights, scales, strict=True)
+            if weight
+        }
+        if options.hinge_weight:
+            fine = (layers.entity + layers.relation) / 2
+            losses["hinge"] = options.hinge_weight * (
+                hardest_hinge(layers.global_, owners, options.margin)
+                + hardest_hinge(fine, owners, options.margin)
+            )
+        if options.distillation_weight:
+            teacher = layers.entity * scales[1] + layers.relation * scales[2]
+            losses["distillation"] = options.distillation_weight * distillation(
+                layers.global_ * scales[0], teacher
+            )
+        if options.tag_weight:
+            targets = self._targets[batch.pictures]
+            losses["tags"] = options.tag_weight * (
+                tag_prediction(pictures.tags, targets) + tag_prediction(texts.tags, targets[owners])
+            )
+        if options.consistency_weight:
+            losses["consistency"] = options.consistency_weight * consistency(
+                pictures.tags, texts.tags, owners
+            )
+        return losses
+
+    def _align(self, pictures: Codes, texts: Codes) -> LayerScores:
+        """All pairs, short texts apart from long ones: padding would cost as much as words."""
+        blocks = list(by_length(texts, -(-len(texts.global_) // 2)))
+        back = torch.cat([rows for rows, _ in blocks]).argsort()
+        parts = [self.network.alignment(pictures, part) for _, part in blocks]
+        return LayerScores(
+            *(
+                torch.cat([getattr(part, name) for part in parts], dim=1)[:, back]
+                for name in ("global_", "entity", "relation", "semantic")
+            )
+        )
+
+    def _validate(self) -> dict[str, float]:
+        """rsum of the averaged weights on the validation data: each layer, then all four."""
+        kept = {name: p.detach().clone() for name, p in self.network.named_parameters()}
+        self._load(self._average)
+        self.network.eval()
+        pictures = code_pictures(self.network, self._validation.features[:, 0])
+        texts = code_texts(self.network, self._validation.texts)
+        scores = score_all(self.network.alignment, pictures, texts)
+        self._load(kept)
+        owners = self._validation.split.owners
+        # Until weights are fitted at export, each layer counts by its own learned scale.
+        scale = self._scales.detach().exp().tolist()
+        together = sum(s * scores[name] for name, s in zip(SCORES, scale, strict=True))
+        rows = {name: recall(scores[name], scores[name], owners).rsum for name in SCORES}
+        rows["rsum"] = recall(together, together, owners).rsum
+        return {f"val_{k}" if k != "rsum" else k: round(v, 2) for k, v in rows.items()}
+
+    def _optimization(
+        self,
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        options = self._config.training
+        rates = {
+            "picture_tail": options.backbone_rate,
+            "text_tail": (
+                options.text_rate
+                if self._config.model.text.kind == "pretrained"
+                else options.learning_rate
+            ),
+        }
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.network.named_parameters():
+            rate = rates.get(name.split(".")[0], options.learning_rate)
+            decay = options.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+        groups.setdefault((options.learning_rate, 0.0), []).append(self._scales)
+        optimizer = torch.optim.AdamW(
+            [{"params": p, "lr": r, "weight_decay": d} for (r, d), p in groups.items()]
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=[max(rate, 1e-12) for rate, _ in groups],
+            total_steps=options.epochs * self._steps + 1,
+            pct_start=max(options.warm_up, 1e-3),
+            cycle_momentum=False,
+        )
+        return optimizer, schedule
+
+    @torch.no_grad()
+    def _update_average(self, step: int) -> None:
+        # Early on the average follows closely, or it would remember the start.
+        decay = min(self._config.training.ema, (1 + step) / (10 + step))
+        for name, parameter in self.network.named_parameters():
+            self._average[name].lerp_(parameter, 1 - decay)
+
+    @torch.no_grad()
+    def _load(self, values: dict[str, Tensor]) -> None:
+        for name, parameter in self.network.named_parameters():
+            parameter.copy_(values[name])
+
+    def _averaged_state(self) -> dict[str, Tensor]:
+        return {**self.network.state_dict(), **self._average}
+
+    def _checkpoint(self) -> None:
+        _save(
+            {
+                "network": self.network.state_dict(),
+                "average": self._average,
+                "scales": self._scales.data,
+                "optimizer": self._optimizer.state_dict(),
+                "schedule": self._schedule.state_dict(),
+                "epoch": self.epoch,
+                "best": self.best,
+                "best_epoch": self.best_epoch,
+            },
+            self._folder / "checkpoint.pt",
+        )
+
+
+def trunk_texts(config: RunConfig, knowledge: Knowledge, split: Split) -> list[TrunkText]:
+    """The captions of a split through the frozen text trunk."""
+    return text_trunk(config.model.text, knowledge.vocabulary)(split.captions)
+
+
+def _save(state: dict[str, Any], file: Path) -> None:
+    """Written beside and renamed: a kill never leaves half a checkpoint."""
+    fresh = file.with_suffix(".new")
+    with fresh.open("wb") as stream:
+        torch.save(state, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    fresh.replace(file)
