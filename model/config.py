@@ -99,6 +99,9 @@ class TrainingConfig(_Section):
     margin: float = Field(0.2, ge=0)
     ema: float = Field(0.997, ge=0, lt=1)
     views: int = Field(4, ge=1, le=16, description="cached views of a picture, see model/views.py")
+    validation_pictures: int = Field(
+        500, ge=2, description="val pictures, with their captions, scored after each epoch"
+    )
     seed: int = 0
     threads: int = Field(1, ge=1)
 

@@ -22,7 +22,7 @@ from model.losses import consistency, contrastive, distillation, hardest_hinge, 
 from model.network import Network
 from model.recall import recall
 from model.tags import build_tags, content_words, tag_targets
-from model.words import TrunkText, build_vocabulary, collate, text_trunk
+from model.words import TrunkText, build_vocabulary, collate
 
 Report = Callable[[dict[str, Any]], None]
 HIGHEST_SCALE = 100.0
@@ -36,6 +36,11 @@ class TrainingData:
     split: Split
     features: np.ndarray
     texts: list[TrunkText]
+
+    def first(self, pictures: int) -> "TrainingData":
+        """The first so many pictures with their captions."""
+        split = Split(self.split.name, self.split.examples[:pictures])
+        return TrainingData(split, self.features[:pictures], self.texts[: len(split.captions)])
 
 
 @dataclass(frozen=True)
@@ -216,11 +221,12 @@ class Trainer:
         kept = {name: p.detach().clone() for name, p in self.network.named_parameters()}
         self._load(self._average)
         self.network.eval()
-        pictures = code_pictures(self.network, self._validation.features[:, 0])
-        texts = code_texts(self.network, self._validation.texts)
+        some = self._validation.first(self._config.training.validation_pictures)
+        pictures = code_pictures(self.network, some.features[:, 0])
+        texts = code_texts(self.network, some.texts)
         scores = score_all(self.network.alignment, pictures, texts)
         self._load(kept)
-        owners = self._validation.split.owners
+        owners = some.split.owners
         # Until weights are fitted at export, each layer counts by its own learned scale.
         scale = self._scales.detach().exp().tolist()
         together = sum(s * scores[name] for name, s in zip(SCORES, scale, strict=True))
@@ -287,11 +293,6 @@ class Trainer:
             },
             self._folder / "checkpoint.pt",
         )
-
-
-def trunk_texts(config: RunConfig, knowledge: Knowledge, split: Split) -> list[TrunkText]:
-    """The captions of a split through the frozen text trunk."""
-    return text_trunk(config.model.text, knowledge.vocabulary)(split.captions)
 
 
 def _save(state: dict[str, Any], file: Path) -> None:

@@ -1,0 +1,207 @@
+/** One picture opened: large, with everything that explains why it was found. */
+
+import { decimal, element, percent } from "./dom.js";
+import { Easel } from "./easel.js";
+import { together } from "./heat.js";
+import { layerBars } from "./layers.js";
+import { Pointing } from "./pointing.js";
+import { titleOf } from "./print.js";
+import { roving, wordButton } from "./words.js";
+
+const WHOLE = "whole";
+const WHOLE_DARKNESS = 0.55;
+
+export class Detail {
+  /** @type {import("./api.js").Result[]} */
+  #results = [];
+  #at = 0;
+
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {{onAskSentences: (result: import("./api.js").Result) => void,
+   *          onClose: (result: import("./api.js").Result) => void}} listeners
+   */
+  constructor(dialog, listeners) {
+    this.dialog = dialog;
+    this.listeners = listeners;
+    dialog.addEventListener("close", () => listeners.onClose(this.#results[this.#at]));
+    dialog.addEventListener("click", (event) => {
+      if (event.target === dialog) dialog.close();
+    });
+    dialog.addEventListener("keydown", (event) => {
+      const inWords = /** @type {Element} */ (event.target).closest(".chips");
+      if (event.key === "ArrowRight" && !inWords) this.#go(1);
+      if (event.key === "ArrowLeft" && !inWords) this.#go(-1);
+    });
+  }
+
+  /**
+   * @param {import("./api.js").Result[]} results
+   * @param {string} id  of the one to open
+   */
+  open(results, id) {
+    this.#results = results;
+    this.#at = results.findIndex((result) => result.id === id);
+    this.#draw();
+    this.dialog.showModal();
+  }
+
+  /** @param {number} step */
+  #go(step) {
+    const next = this.#at + step;
+    if (next < 0 || next >= this.#results.length) return;
+    this.#at = next;
+    this.#draw();
+    const same = this.dialog.querySelector(step > 0 ? ".next:enabled" : ".previous:enabled");
+    /** @type {HTMLElement} */ (same ?? this.dialog.querySelector(".close")).focus();
+  }
+
+  #draw() {
+    const result = this.#results[this.#at];
+    const pointing = new Pointing();
+    this.dialog.replaceChildren(this.#stage(result, pointing), this.#panel(result, pointing));
+    pointing.pin(WHOLE);
+  }
+
+  /**
+   * @param {import("./api.js").Result} result
+   * @param {Pointing} pointing
+   */
+  #stage(result, pointing) {
+    const easel = new Easel(result.url ?? "", titleOf(result) || `Picture ${result.id}`);
+    const words = result.explanation?.words ?? [];
+    pointing.onChange(() => {
+      const whole = pointing.word === WHOLE;
+      const lit = whole ? words : words.filter((word) => String(word.start) === pointing.word);
+      easel.light(lit.length ? together(lit) : null, whole ? WHOLE_DARKNESS : undefined);
+    });
+    return element("div", { class: "stage" }, easel.element);
+  }
+
+  /**
+   * @param {import("./api.js").Result} result
+   * @param {Pointing} pointing
+   */
+  #panel(result, pointing) {
+    const title = titleOf(result);
+    const parts = [
+      this.#bar(),
+      element(
+        "p",
+        { class: "chance" },
+        element("b", {}, percent(result.probability)),
+        " likely to be what the sentence describes",
+      ),
+      ...(title ? [element("h2", {}, title)] : []),
+      ...explained(result, pointing),
+      element("h3", {}, "How it scored"),
+      layerBars(result.stage_scores, this.#results.map((other) => other.stage_scores)),
+      element("p", { class: "note" }, "Ticks are the other pictures of this search."),
+      element("h3", {}, "Rank"),
+      rank(result.rank_before, this.#at + 1),
+      ...tags(result),
+      ...source(result),
+      element(
+        "button",
+        {
+          type: "button",
+          class: "action",
+          onclick: () => {
+            this.dialog.close();
+            this.listeners.onAskSentences(result);
+          },
+        },
+        "Find sentences for this picture",
+      ),
+    ];
+    return element("div", { class: "panel" }, ...parts);
+  }
+
+  #bar() {
+    const count = this.#results.length;
+    return element(
+      "div",
+      { class: "steps" },
+      element("span", {}, `${this.#at + 1} of ${count}`),
+      step("previous", "Previous picture", "M10 3L5 8l5 5", () => this.#go(-1), this.#at === 0),
+      step("next", "Next picture", "M6 3l5 5-5 5", () => this.#go(1), this.#at === count - 1),
+      step("close", "Close", "M3 3l10 10M13 3L3 13", () => this.dialog.close(), false),
+    );
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {string} path
+ * @param {() => void} onclick
+ * @param {boolean} disabled
+ */
+function step(name, label, path, onclick, disabled) {
+  const button = element("button", { type: "button", class: `step ${name}`, "aria-label": label, onclick, disabled });
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  line.setAttribute("d", path);
+  svg.append(line);
+  button.append(svg);
+  return button;
+}
+
+/**
+ * @param {import("./api.js").Result} result
+ * @param {Pointing} pointing
+ */
+function explained(result, pointing) {
+  const words = result.explanation?.words ?? [];
+  if (words.length === 0) return [];
+  const most = Math.max(...words.map((word) => word.score), 1e-9);
+  const chips = words.map((word) => {
+    const chip = wordButton(word.text, String(word.start), pointing);
+    chip.append(element("small", {}, decimal(word.score)));
+    chip.style.setProperty("--strength", String(Math.max(word.score, 0) / most));
+    return chip;
+  });
+  const group = element(
+    "div",
+    { class: "chips", role: "toolbar", "aria-label": "Words and how well this picture answers them" },
+    wordButton("Whole sentence", WHOLE, pointing),
+    ...chips,
+  );
+  roving(group, ".word");
+  return [element("h3", {}, "Where the words looked"), group];
+}
+
+/**
+ * @param {number} before
+ * @param {number} after
+ */
+function rank(before, after) {
+  const climbed = before - after;
+  const moved =
+    climbed > 0 ? `up ${climbed}` : climbed < 0 ? `down ${-climbed}` : "the same";
+  return element(
+    "p",
+    { class: "rank" },
+    element("span", {}, `${before}`),
+    element("i", { "aria-hidden": "true" }),
+    element("b", {}, `${after}`),
+    element("small", {}, `${moved} after re-ranking`),
+  );
+}
+
+/** @param {import("./api.js").Result} result */
+function tags(result) {
+  const shared = result.explanation?.tags ?? [];
+  if (shared.length === 0) return [];
+  const list = shared.map(({ tag, probability }) =>
+    element("li", {}, tag, element("small", {}, percent(probability))),
+  );
+  return [element("h3", {}, "Both are about"), element("ul", { class: "tags" }, ...list)];
+}
+
+/** @param {import("./api.js").Result} result */
+function source({ id, metadata }) {
+  const told = [metadata?.credit, metadata?.licence].filter((value) => typeof value === "string");
+  return [element("p", { class: "note" }, [id, ...told].join(" · "))];
+}

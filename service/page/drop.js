@@ -1,0 +1,86 @@
+/** Photos that come in by dropping, pasting or choosing. */
+
+import { byId, element } from "./dom.js";
+
+/**
+ * @param {{onSearch: (photo: File) => void, onAdd: (photos: File[]) => void}} listeners
+ */
+export function receivePhotos({ onSearch, onAdd }) {
+  const landing = byId("landing");
+  const search = zone("search", "Find sentences", "for this photo");
+  const add = zone("add", "Add to the collection", "one photo or many");
+  landing.append(search, add);
+  let depth = 0;
+
+  const leave = () => {
+    depth = 0;
+    landing.hidden = true;
+  };
+  addEventListener("dragenter", (event) => {
+    if (!carriesFiles(event)) return;
+    depth += 1;
+    const many = (event.dataTransfer?.items.length ?? 0) > 1;
+    search.hidden = many;
+    landing.hidden = false;
+  });
+  addEventListener("dragleave", () => {
+    depth -= 1;
+    if (depth <= 0) leave();
+  });
+  addEventListener("dragover", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    const over = /** @type {Element} */ (event.target).closest(".zone");
+    for (const each of [search, add]) each.classList.toggle("over", each === over);
+  });
+  addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    const files = [...(event.dataTransfer?.files ?? [])];
+    const toAdd = files.length > 1 || /** @type {Element} */ (event.target).closest(".zone.add");
+    leave();
+    if (files.length === 0) return;
+    if (toAdd) onAdd(files);
+    else onSearch(files[0]);
+  });
+  addEventListener("paste", (event) => {
+    const photo = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+    if (!photo) return;
+    event.preventDefault();
+    onSearch(photo);
+  });
+
+  choose("pick", "photo-file", ([photo]) => onSearch(photo));
+  choose("add", "collection-files", onAdd);
+}
+
+/**
+ * @param {string} buttonId
+ * @param {string} inputId
+ * @param {(files: File[]) => void} onFiles
+ */
+function choose(buttonId, inputId, onFiles) {
+  /** @type {HTMLInputElement} */
+  const input = byId(inputId);
+  byId(buttonId).addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    const files = [...(input.files ?? [])];
+    // Choosing the same file again has to be a change too.
+    input.value = "";
+    if (files.length) onFiles(files);
+  });
+}
+
+/** @param {DragEvent} event */
+function carriesFiles(event) {
+  return event.dataTransfer?.types.includes("Files") ?? false;
+}
+
+/**
+ * @param {string} kind
+ * @param {string} title
+ * @param {string} detail
+ */
+function zone(kind, title, detail) {
+  return element("div", { class: `zone corners ${kind}` }, element("b", {}, title), element("span", {}, detail));
+}
