@@ -1,0 +1,305 @@
+"""The embedded engine: one machine, one process. Ties the catalog and the vectors together.
+
+The verbs, and the checks at the door; who may do what at the same time is told in `live.py`.
+"""
+
+# A class with a method named `list` has to call the type by its full name.
+import builtins
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import faiss
+import numpy as np
+
+from index.catalog import Catalog
+from index.connections import translated
+from index.derived import disagreements
+from index.device import Device, choose_device
+from index.errors import DamagedError, QueryError, StorageError
+from index.live import Live
+from index.lock import FolderLock
+from index.migrations import FORMAT_VERSION
+from index.records import (
+    KINDS,
+    Hits,
+    Kind,
+    Record,
+    Report,
+    check_kind,
+    check_queries,
+    check_record,
+    check_tags,
+    distinct,
+    encode_metadata,
+    is_id,
+)
+from index.rows import to_row
+from index.snapshot import Snapshot, sync_folder
+from index.vectors import search
+
+MAX_PAGE = 1000
+
+log = logging.getLogger(__name__)
+
+
+class EmbeddedIndex:
+    """`engine.Index` over SQLite and FAISS in one folder; made by `open`, and a context manager."""
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        fingerprint: str,
+        dimension: int,
+        *,
+        device: Device = "auto",
+        threads: int = 1,
+    ) -> Self:
+        """Opens a data directory, or makes one.
+
+        fingerprint, dimension: of the model whose vectors it holds. device: where FAISS searches.
+        threads: of a search with many queries; a single query always runs on one.
+        Raises LockedError, FingerprintError, FormatError, DamagedError, DeviceError, StorageError,
+        and QueryError for an option out of its range.
+        """
+        for name, value in (("dimension", dimension), ("threads", threads)):
+            if value < 1:
+                raise QueryError(f"{name} must be at least 1, not {value}")
+        chosen = choose_device(device)
+        with ExitStack() as undo:
+            with translated(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                lock = FolderLock(folder)
+                undo.callback(lock.release)
+            catalog = Catalog(folder, fingerprint, dimension)
+            undo.callback(catalog.close)
+            with translated(folder):
+                sync_folder(folder)
+                sync_folder(folder.absolute().parent)
+            snapshot = Snapshot(folder, fingerprint, dimension)
+            with translated(folder):
+                live = Live(catalog, snapshot, dimension, chosen, threads)
+            facts = {
+                "engine": "embedded",
+                "faiss_index": "Flat, inner product",
+                "faiss_version": faiss.__version__,
+                "device": chosen,
+                "threads": threads,
+                "fingerprint": fingerprint,
+                "dimension": dimension,
+                "format_version": FORMAT_VERSION,
+            }
+            index = cls(folder, dimension, lock, catalog, snapshot, live, facts)
+            undo.pop_all()
+        return index
+
+    def __init__(
+        self,
+        folder: Path,
+        dimension: int,
+        lock: FolderLock,
+        catalog: Catalog,
+        snapshot: Snapshot,
+        live: Live,
+        facts: Mapping[str, Any],
+    ) -> None:
+        """Takes over what `open` has opened."""
+        self._folder = folder
+        self._dimension = dimension
+        self._lock = lock
+        self._catalog = catalog
+        self._snapshot = snapshot
+        self._live = live
+        self._facts = facts
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Writing.
+
+    def upsert(self, records: Sequence[Record]) -> builtins.list[bool]:
+        """Adds or replaces all of them or none; True = new, False = replaced.
+
+        Durable, and found by the next search, on return. Of an id that comes twice the last one
+        stays. Raises RecordError naming item, field and limit, and StorageError; nothing is
+        written then.
+        """
+        for record in records:
+            check_record(record, self._dimension)
+        last = {(record.kind, record.id): record for record in records}
+        rows = [to_row(record) for record in last.values()]
+        taken: set[tuple[Kind, str]] = set()
+        with self._live.exclusive() as vectors:
+            if rows:
+                with self._live.write() as changes:
+                    taken = self._catalog.put(rows)
+                    for kind in KINDS:
+                        added = [record for record in last.values() if record.kind == kind]
+                        if added:
+                            values = np.stack([record.vector for record in added])
+                            changes[kind] = vectors[kind].prepare(
+                                (), [record.id for record in added], values
+                            )
+        new: builtins.list[bool] = []
+        for record in records:
+            new.append((record.kind, record.id) not in taken)
+            taken.add((record.kind, record.id))
+        return new
+
+    def delete(self, kind: Kind, ids: Sequence[str]) -> int:
+        """Deletes and tells how many of the ids existed; durable and gone from search on return."""
+        check_kind(kind)
+        with self._live.exclusive() as vectors:
+            known = [item_id for item_id in dict.fromkeys(ids) if item_id in vectors[kind]]
+            if known:
+                with self._live.write() as changes:
+                    self._catalog.delete(kind, known)
+                    nothing = np.empty((0, self._dimension), np.float32)
+                    changes[kind] = vectors[kind].prepare(known, (), nothing)
+        return len(known)
+
+    def update_metadata(
+        self,
+        kind: Kind,
+        item_id: str,
+        metadata: Mapping[str, Any],
+        tags: Sequence[str] | None = None,
+    ) -> bool:
+        """Replaces the metadata, and the tags when given; False when there is no such item.
+
+        Durable on return. Raises RecordError, and StorageError.
+        """
+        check_kind(kind)
+        text = encode_metadata(metadata)
+        if tags is not None:
+            check_tags(tags)
+            tags = distinct(tags)
+        with self._live.exclusive() as vectors:
+            if item_id not in vectors[kind]:
+                return False
+            with self._live.write():
+                self._catalog.update_metadata(kind, item_id, text, tags)
+        return True
+
+    # Reading: no method here waits for a write.
+
+    def search(self, kind: Kind, vectors: np.ndarray, k: int) -> Hits:
+        """The k items of one kind with the largest inner products, for each of (n, d) float32.
+
+        Order is total: score descending, then id ascending. Raises QueryError.
+        """
+        check_kind(kind)
+        check_queries(vectors, k, self._dimension)
+        state = self._live.state
+        ids, scores = search(state.views[kind], vectors, k, state.nearest[kind])
+        return Hits(ids, scores, state.stamp.generation)
+
+    def get(self, kind: Kind, item_id: str) -> Record | None:
+        """Everything about one item. Raises DamagedError."""
+        check_kind(kind)
+        return self._catalog.get(kind, item_id) if is_id(item_id) else None
+
+    def fetch(self, kind: Kind, ids: Sequence[str]) -> builtins.list[Record | None]:
+        """The items in the order asked, without vector and thumbnail. Raises DamagedError."""
+        check_kind(kind)
+        found = self._catalog.fetch(kind, [item_id for item_id in ids if is_id(item_id)])
+        return [found.get(item_id) for item_id in ids]
+
+    def list(self, kind: Kind, after: str | None = None, limit: int = 100) -> builtins.list[Record]:
+        """A page in order of id, after that id, without vector, arrays and thumbnail.
+
+        limit: 1 to 1,000. Raises QueryError.
+        """
+        check_kind(kind)
+        if not 1 <= limit <= MAX_PAGE:
+            raise QueryError(f"limit must be 1 to {MAX_PAGE}, not {limit}")
+        if after is not None and not is_id(after):
+            raise QueryError(f"after must be an id, not {after[:60]!a}")
+        return self._catalog.page(kind, after, limit)
+
+    def thumbnail(self, item_id: str) -> bytes | None:
+        """The JPEG of a picture. Raises DamagedError."""
+        return self._catalog.thumbnail(item_id) if is_id(item_id) else None
+
+    def tag_counts(self, kind: Kind) -> dict[str, int]:
+        """How many items carry each tag, most frequent first, then by name."""
+        check_kind(kind)
+        return self._catalog.tag_counts(kind)
+
+    def count(self, kind: Kind) -> int:
+        """How many items of a kind a search sees."""
+        check_kind(kind)
+        return self._live.state.views[kind].count
+
+    def stats(self) -> dict[str, Any]:
+        """What the index holds, where, and how it searches; `device` is the one really in use."""
+        state = self._live.state
+        return {
+            **self._facts,
+            "counts": state.counts,
+            "generation": state.stamp.generation,
+            "bytes_on_disk": self._catalog.bytes_on_disk() + self._snapshot.bytes_on_disk(),
+            "bytes_in_memory": sum(view.matrix.nbytes for view in state.views.values()),
+        }
+
+    # Care.
+
+    def snapshot(self) -> None:
+        """Saves the vectors beside the catalog, so that the next opening is quick.
+
+        `close` does it too. Writes go on meanwhile. Raises StorageError.
+        """
+        with translated(self._folder):
+            self._live.save()
+
+    def verify(self) -> Report:
+        """Reads everything back: pages, checksums, and that FAISS holds what the catalog holds.
+
+        Writes wait until it is done, searches don't.
+        """
+        with self._live.exclusive() as vectors:
+            problems: builtins.list[str] = []
+            for check in (self._catalog.damage(), disagreements(self._catalog, vectors)):
+                try:
+                    problems.extend(check)
+                except DamagedError as error:
+                    problems.append(str(error))
+            return Report(self._live.state.counts, tuple(dict.fromkeys(problems)))
+
+    def rebuild(self) -> Report:
+        """Throws away the snapshot and the vectors in memory and makes both again.
+
+        Writes wait until it is done; searches go on with the old vectors until the new ones are
+        there. Raises DamagedError when the catalog itself is damaged.
+        """
+        with self._live.exclusive(), translated(self._folder):
+            self._live.forget_snapshot()
+            self._live.restart()
+            self._live.save()
+            return Report(self._live.state.counts, ())
+
+    def close(self) -> None:
+        """Finishes the write in progress, saves a snapshot, lets go of files. Idempotent."""
+        with self._live.closing() as still_open:
+            if not still_open:
+                return
+            try:
+                self.snapshot()
+            except StorageError as error:
+                # Nothing is lost: the next opening reads the catalog instead.
+                log.warning("no snapshot of the vectors was saved: %s", error)
+            finally:
+                self._catalog.close()
+                self._lock.release()

@@ -1,0 +1,58 @@
+"""Everything that this room raises.
+
+StoreError
+├── RecordError         an id, record, metadata or tag refused at the door (names field and limit)
+├── QueryError          a search, a page or an option out of its range
+├── FingerprintError    the rows were made by another model
+├── FormatError         the data directory has a format that this version doesn't know
+├── LockedError         another process has the data directory open
+├── DamagedError        stored bytes are not the ones that were written
+├── StorageError        the disk refuses: read-only, no such folder, I/O error
+│   └── StorageFullError
+├── DeviceError         the device that was asked for is not there
+└── ClosedError         the index was closed
+"""
+
+
+class StoreError(Exception):
+    """Base of the errors of the index room."""
+
+
+class RecordError(StoreError):
+    """An id, record, metadata or tag was refused at the door; names the field and its limit."""
+
+
+class QueryError(StoreError):
+    """A search, a page or an option is out of its range."""
+
+
+class FingerprintError(StoreError):
+    """The rows of the data directory were made by another model."""
+
+
+class FormatError(StoreError):
+    """The data directory has a format that this version doesn't know."""
+
+
+class LockedError(StoreError):
+    """Another process has the data directory open."""
+
+
+class DamagedError(StoreError):
+    """Stored bytes are not the ones that were written."""
+
+
+class StorageError(StoreError):
+    """The disk refuses: read-only, no such folder, I/O error."""
+
+
+class StorageFullError(StorageError):
+    """No space is left on the disk."""
+
+
+class DeviceError(StoreError):
+    """The device that was asked for is not there."""
+
+
+class ClosedError(StoreError):
+    """The index was closed."""
