@@ -85,6 +85,8 @@ def load_bundle(folder: Path) -> Bundle:
     WeightsError if a pretrained file it builds on is missing or another one.
     """
     manifest = _read_json(folder / "manifest.json")
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files", {}), dict):
+        raise BundleError(f"{folder / 'manifest.json'}: not the manifest of a bundle")
     if manifest.get("format") != FORMAT:
         raise BundleError(f"{folder}: bundle format {manifest.get('format')}; this reads {FORMAT}")
     hashes = manifest.get("files", {})

@@ -67,7 +67,7 @@ def _read_jsonl(file: Path, split: str) -> Iterator[Example]:
             where = f"{file}:{number}"
             try:
                 row = json.loads(raw.decode("utf-8"))
-            except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f"{where}: not a line of JSON: {error}") from error
             image, captions = _checked_row(row, where)
             if image in seen:

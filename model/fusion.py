@@ -77,7 +77,7 @@ def fit(
 
 
 def normalised(weights: Mapping[str, float]) -> Fusion:
-    """A fusion from weights of any scale; without a fine layer the entity weight is 1."""
+    """A fusion from weights of any scale; without a fine layer the global weight is 1."""
     fine = sum(weights.get(name, 0.0) for name in FINE)
     if fine <= 0:
         return Fusion.model_validate({"global": 1.0, "entity": 0.0, "relation": 0.0, "semantic": 0})

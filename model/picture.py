@@ -27,7 +27,7 @@ DECODER_ERRORS = (
     MemoryError,
     struct.error,
     zlib.error,
-    NotImplementedError,
+    RuntimeError,
 )
 
 

@@ -30,7 +30,8 @@ def ranks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     [2]
     """
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
-    above = ((scores >= best) & ~relevant).sum(axis=1)
+    # Not `>=`: a score that is not a number counts against its query, not for it.
+    above = (~(scores < best) & ~relevant).sum(axis=1)
     found: np.ndarray = np.where(np.isneginf(best[:, 0]), scores.shape[1], above)
     return found
 

@@ -1,0 +1,121 @@
+"""Match probabilities."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.calibration import (
+    LISTED,
+    Logistic,
+    auroc,
+    best_with_and_without,
+    expected_calibration_error,
+    fit_direction,
+    fit_logistic,
+    listed,
+    separating_threshold,
+)
+
+
+def drawn(slope: float, bias: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(1)
+    scores = random.normal(0.3, 0.4, count)
+    truth = 1 / (1 + np.exp(-(slope * scores + bias)))
+    return scores, random.random(count) < truth
+
+
+def test_logistic_recovers_the_parameters_that_made_the_data() -> None:
+    found = fit_logistic(*drawn(6.0, -2.5, 40_000))
+    assert found.slope == pytest.approx(6.0, rel=0.03)
+    assert found.bias == pytest.approx(-2.5, rel=0.03)
+
+
+def test_a_fitted_set_is_calibrated_and_a_shifted_one_is_not() -> None:
+    scores, matches = drawn(6.0, -2.5, 20_000)
+    fitted = fit_logistic(scores, matches)
+    assert expected_calibration_error(fitted.probability(scores), matches) < 0.01
+    shifted = Logistic(slope=fitted.slope, bias=fitted.bias + 2)
+    assert expected_calibration_error(shifted.probability(scores), matches) > 0.15
+
+
+def test_expected_calibration_error_by_hand() -> None:
+    probabilities = np.array([0.1, 0.1, 0.9, 1.0])
+    matches = np.array([False, True, True, True])
+    # Bin of 0.1: confidence 0.1, accuracy 0.5; last bin: confidence 0.95, accuracy 1.
+    found = expected_calibration_error(probabilities, matches, bins=5)
+    assert found == pytest.approx(0.5 * 0.4 + 0.5 * 0.05)
+
+
+def test_probability_by_hand_and_at_the_ends() -> None:
+    logistic = Logistic(slope=2.0, bias=-1.0)
+    found = logistic.probability(np.array([0.5, 1.0, 1e6, -1e6]))
+    np.testing.assert_allclose(found, [0.5, 1 / (1 + np.exp(-1)), 1, 0], atol=1e-7)
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("matches", [[False] * 4, [True] * 4, [False, False, True, True]])
+def test_one_sided_and_separable_data_give_finite_and_never_falling_probabilities(matches) -> None:
+    scores = np.array([0.1, 0.2, 0.3, 0.4])
+    found = fit_logistic(scores, np.array(matches))
+    probabilities = found.probability(scores)
+    assert np.isfinite([found.slope, found.bias]).all()
+    assert (np.diff(probabilities) >= -1e-6).all()
+    np.testing.assert_allclose(probabilities, matches, atol=0.01)
+
+
+def test_equal_scores_give_the_share_of_matches() -> None:
+    found = fit_logistic(np.full(10, 0.7), np.arange(10) < 3)
+    assert found.probability(np.array([0.7]))[0] == pytest.approx(0.3, abs=1e-4)
+
+
+@given(st.integers(0, 2**16), st.integers(4, 60))
+def test_more_score_never_means_less_probability_when_matches_score_higher(
+    seed: int, count: int
+) -> None:
+    random = np.random.default_rng(seed)
+    matches = np.arange(count) % 3 == 0
+    scores = random.normal(0, 0.2, count) + matches * random.uniform(0.2, 5)
+    if scores[matches].mean() > scores[~matches].mean():
+        found = fit_logistic(scores, matches)
+        assert np.isfinite([found.slope, found.bias]).all()
+        assert found.slope >= 0
+
+
+def test_auroc_by_hand() -> None:
+    # Pairs won: 3 > {1, 2}, 2 > {1} and a tie with 2.
+    assert auroc(np.array([3.0, 2.0]), np.array([1.0, 2.0])) == pytest.approx(3.5 / 4)
+    assert auroc(np.array([1.0]), np.array([2.0])) == 0
+
+
+def test_threshold_parts_what_can_be_parted() -> None:
+    threshold = separating_threshold(np.array([0.6, 0.8, 0.9]), np.array([0.1, 0.2, 0.4]))
+    assert 0.4 < threshold <= 0.6
+
+
+def test_listed_gives_each_querys_best_with_their_matches() -> None:
+    scores = np.arange(2 * 12, dtype=float).reshape(2, 12)
+    relevant = np.zeros((2, 12), dtype=bool)
+    relevant[:, [0, 11]] = True
+    found, matches = listed(scores, relevant)
+    assert len(found) == 2 * LISTED
+    assert sorted(found.tolist()) == [*range(2, 12), *range(14, 24)]
+    assert matches.sum() == 2
+    assert found[matches].tolist() == [11, 23]
+
+
+def test_best_with_and_without_the_right_items() -> None:
+    scores = np.array([[0.9, 0.5], [0.1, 0.7]])
+    present, absent = best_with_and_without(scores, np.eye(2, dtype=bool))
+    assert (present.tolist(), absent.tolist()) == ([0.9, 0.7], [0.5, 0.1])
+
+
+def test_direction_says_that_nothing_matches_where_the_right_items_are_missing() -> None:
+    random = np.random.default_rng(2)
+    relevant = np.eye(60, dtype=bool)
+    scores = (random.normal(0, 0.05, (60, 60)) + 0.6 * relevant).astype(np.float32)
+    found = fit_direction(scores, scores, relevant)
+    present, absent = best_with_and_without(scores, relevant)
+    assert (found.total.probability(present) >= found.no_match_below - 1e-6).mean() > 0.95
+    assert (found.total.probability(absent) < found.no_match_below).mean() > 0.95
+    assert 0 < found.no_match_below < 1

@@ -1,0 +1,83 @@
+"""Run configurations."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from model.config import ModelConfig, RunConfig, read_run_config
+from model.errors import ConfigError
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "run.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_no_file_means_the_defaults() -> None:
+    assert read_run_config(None) == RunConfig()
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    text = '[model]\ndimension = 64\n[model.text]\nkind = "vocabulary"\n[training]\nepochs = 2\n'
+    found = read_run_config(written(tmp_path, text))
+    assert (found.model.dimension, found.model.text.kind, found.training.epochs) == (
+        64,
+        "vocabulary",
+        2,
+    )
+    assert found.model.fine_dimension == RunConfig().model.fine_dimension
+    assert found.hubness == RunConfig().hubness
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("[training]\nepochs = 0\n", ["training.epochs", "greater than or equal to 1"]),
+        ("[model]\ndropout = 1.5\n", ["model.dropout", "less than 1"]),
+        ("[model.text]\nmax_words = 65\n", ["model.text.max_words", "less than or equal to 64"]),
+        ("[training]\nlearning_rat = 1\n", ["training.learning_rat", "not permitted"]),
+        ("[model.regions]\nkind = 'detector'\n", ["model.regions.kind", "grid", "precomputed"]),
+        ("[training]\nepochs = 'many'\n", ["training.epochs", "integer"]),
+        ("[training]\nlearning_rate = nan\n", ["training.learning_rate"]),
+        ("[training\n", ["line 1"]),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_file_and_limit(
+    tmp_path: Path, text: str, names: list[str]
+) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError) as raised:
+        read_run_config(file)
+    assert str(raised.value).startswith(f"{file}: ")
+    assert all(name in str(raised.value) for name in names)
+
+
+def test_every_wrong_field_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model\.keep.*training\.seed"):
+        read_run_config(written(tmp_path, "[model]\nkeep = 0\n[training]\nseed = 'x'\n"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
+        read_run_config(tmp_path / "none.toml")
+
+
+def test_a_configuration_survives_json_and_cannot_be_changed() -> None:
+    config = RunConfig()
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+    with pytest.raises(ValidationError, match="frozen"):
+        config.model.dimension = 3  # type: ignore[misc]
+
+
+def test_a_bundle_of_another_format_is_refused() -> None:
+    with pytest.raises(ValidationError, match="format"):
+        ModelConfig.model_validate({"format": 2})
+
+
+def test_a_file_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_bytes(b"# \xff\n")
+    with pytest.raises(ConfigError, match=r"run\.toml: 'utf-8' codec"):
+        read_run_config(file)

@@ -1,0 +1,65 @@
+"""Trunk arrays to codes, with and without dropped nodes."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.network import Network
+from model.words import VocabularyTrunk, collate
+from tests.model.samples import FEATURES, PRECOMPUTED_RUN, scene_features
+
+CONFIG = PRECOMPUTED_RUN.model
+VOCABULARY = ("dog", "grass")
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    return Network(CONFIG, VOCABULARY).eval().requires_grad_(False)
+
+
+def arrays(count: int = 2) -> torch.Tensor:
+    return torch.from_numpy(np.stack([scene_features(n) for n in range(count)]))
+
+
+def test_a_row_of_zeros_is_an_absent_region(network: Network) -> None:
+    padded = torch.cat([arrays(), torch.zeros(2, 4, FEATURES)], dim=1)
+    np.testing.assert_allclose(
+        network.pictures(padded).global_, network.pictures(arrays()).global_, atol=1e-5
+    )
+
+
+def test_a_picture_of_zeros_alone_has_codes_all_the_same(network: Network) -> None:
+    codes = network.pictures(torch.zeros(1, 36, FEATURES))
+    assert bool(torch.isfinite(codes.global_).all())
+    assert bool(codes.entity.mask.all())
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.01])
+def test_dropped_nodes_leave_each_item_at_least_one(network: Network, kept: float) -> None:
+    torch.manual_seed(1)
+    texts = collate(
+        VocabularyTrunk(CONFIG.text, VOCABULARY)(["a dog on grass", "dog", "a b c d e"])
+    )
+    for codes in (network.pictures(arrays(3), kept), network.texts(texts, kept)):
+        for nodes in (codes.entity, codes.relation):
+            assert bool(nodes.mask.any(1).all())
+            np.testing.assert_allclose(nodes.weights.sum(1).numpy(), 1, atol=1e-5)
+
+
+def test_words_are_dropped_from_the_fine_layers_alone(network: Network) -> None:
+    torch.manual_seed(2)
+    texts = collate(VocabularyTrunk(CONFIG.text, VOCABULARY)(["a dog on the grass in the sun"]))
+    whole, dropped = network.texts(texts), network.texts(texts, 0.5)
+    np.testing.assert_array_equal(whole.global_, dropped.global_)
+    assert int(dropped.entity.mask.sum()) < int(whole.entity.mask.sum())
+
+
+def test_tags_start_at_their_share_of_pictures() -> None:
+    torch.manual_seed(0)
+    network = Network(CONFIG, VOCABULARY).eval()
+    share = np.array([0.5, 0.1, 0.0, 1.0, 0.3, 0.3, 0.3, 0.02], dtype=np.float32)
+    network.start_tags_at(share)
+    with torch.inference_mode():
+        found = network.pictures(arrays(1)).tags.sigmoid()[0].numpy()
+    np.testing.assert_allclose(found, share.clip(1e-4, 1 - 1e-4), atol=0.1)

@@ -1,0 +1,91 @@
+"""Trunk arrays of whole splits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.config import TextConfig
+from model.dataset import Example, Split, read_split
+from model.errors import DataError
+from model.trunk_arrays import caption_arrays, picture_arrays, picture_boxes
+from tests.model.samples import (
+    GRID_RUN,
+    PRECOMPUTED_RUN,
+    scene_boxes,
+    scene_features,
+    write_precomputed_split,
+)
+
+
+def ignore(done: int, total: int) -> None:
+    """Keeps progress to itself."""
+
+
+def test_precomputed_features_are_one_view_of_each_picture(tmp_path: Path) -> None:
+    write_precomputed_split(tmp_path, "dev", range(3), repeats=5)
+    split = read_split(tmp_path, "dev")
+    found = picture_arrays(PRECOMPUTED_RUN.model, split, tmp_path, 4, ignore)
+    assert found.shape == (3, 1, 36, 24)
+    np.testing.assert_array_equal(found[2, 0], scene_features(2))
+    boxes = picture_boxes(PRECOMPUTED_RUN.model, split)
+    assert boxes is not None and boxes.shape == (3, 36, 4)
+    np.testing.assert_array_equal(boxes[1], scene_boxes(1))
+
+
+def test_without_box_files_there_are_no_boxes(tmp_path: Path) -> None:
+    write_precomputed_split(tmp_path, "dev", range(2), boxes=False)
+    assert picture_boxes(PRECOMPUTED_RUN.model, read_split(tmp_path, "dev")) is None
+
+
+def test_the_grid_has_one_set_of_boxes_for_all(captioned_folder: Path) -> None:
+    boxes = picture_boxes(GRID_RUN.model, read_split(captioned_folder, "val"))
+    assert boxes is not None and boxes.shape == (1, 4, 4)
+
+
+def test_pictures_are_cached_under_the_folder_that_was_named(
+    captioned_folder: Path, tmp_path: Path
+) -> None:
+    split = read_split(captioned_folder, "val")
+    steps: list[tuple[int, int]] = []
+    found = picture_arrays(GRID_RUN.model, split, tmp_path, 1, lambda *s: steps.append(s))
+    assert found.shape == (8, 1, 120, 4, 4)
+    assert steps[-1] == (8, 8)
+    again = picture_arrays(GRID_RUN.model, split, tmp_path, 1, lambda *s: steps.append((0, 0)))
+    np.testing.assert_array_equal(found, again)
+    assert (0, 0) not in steps
+
+
+def test_precomputed_features_for_a_grid_model_are_refused(
+    precomputed_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="dev-0: no picture to extract regions from"):
+        picture_arrays(GRID_RUN.model, read_split(precomputed_folder, "dev"), tmp_path, 1, ignore)
+
+
+def test_pretrained_captions_are_read_back_as_they_were_made(tmp_path: Path) -> None:
+    config = GRID_RUN.model.model_copy(update={"text": TextConfig(kind="pretrained")})
+    captions = ["a dog runs", "", "\ud83d", "a very long caption about nothing in particular"]
+    steps: list[tuple[int, int]] = []
+    first = caption_arrays(config, (), captions, tmp_path / "c", lambda *s: steps.append(s))
+    second = caption_arrays(config, (), captions, tmp_path / "c", lambda *s: steps.append(s))
+    assert steps == [(4, 4)]
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.states, other.states)
+        np.testing.assert_array_equal(one.words, other.words)
+        np.testing.assert_array_equal(one.spans, other.spans)
+    fewer_layers = config.model_copy(update={"text": TextConfig(kind="pretrained", tuned_layers=6)})
+    others = caption_arrays(fewer_layers, (), captions, tmp_path / "c", ignore)
+    assert not np.allclose(others[0].states, first[0].states)
+
+
+def test_own_words_are_looked_up_without_a_cache(tmp_path: Path) -> None:
+    found = caption_arrays(GRID_RUN.model, ("dog",), ["a dog"], tmp_path, ignore)
+    assert found[0].states.tolist() == [0, 1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_where_features_are_asked_for_is_named(tmp_path: Path) -> None:
+    split = Split("val", (Example("a.jpg", ("a dog",), image=tmp_path / "a.jpg"),))
+    with pytest.raises(DataError, match=r"a\.jpg: a picture file, but regions\.kind is precomp"):
+        picture_arrays(PRECOMPUTED_RUN.model, split, tmp_path, 1, ignore)
