@@ -6,6 +6,7 @@ attended vectors never built: for weights a_i over the nodes v_j of the other si
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,10 @@ class Nodes:
         """The nodes of some of the items."""
         return Nodes(self.vectors[rows], self.mask[rows], self.weights[rows])
 
+    def to(self, device: str) -> "Nodes":
+        """The nodes on a device."""
+        return Nodes(self.vectors.to(device), self.mask.to(device), self.weights.to(device))
+
     def only(self, kept: Tensor) -> "Nodes":
         """Without the nodes where `kept` (B, N) is False, weights summing to 1 again."""
         mask = self.mask & kept
@@ -53,6 +58,17 @@ class Codes:
     tags: Tensor
     kept: Tensor
     saliency: Tensor
+
+    def to(self, device: str) -> "Codes":
+        """The codes on a device."""
+        return Codes(
+            self.global_.to(device),
+            self.entity.to(device),
+            self.relation.to(device),
+            self.tags.to(device),
+            self.kept.to(device),
+            self.saliency.to(device),
+        )
 
 
 def attention(similarity: Tensor, other: Tensor, temperature: Tensor) -> Tensor:
@@ -136,14 +152,15 @@ class LayerScores:
 class Alignment(nn.Module):
     """The learned parameters of scoring: attention temperatures and the importance of tags."""
 
-    def __init__(self, tags: int) -> None:
+    def __init__(self, tags: int, assignment: Literal["soft", "hard"] = "soft") -> None:
         super().__init__()
+        self.assignment = assignment
         # Entity word-to-region and region-to-word, then the same for relations; as in SCAN.
         self.log_temperatures = nn.Parameter(torch.tensor([9.0, 4.0, 9.0, 4.0]).log())
         self.log_importance = nn.Parameter(torch.zeros(tags))
 
     def entity(self, regions: Nodes, words: Nodes) -> Tensor:
-        """Mean of both attention directions, (I, T)."""
+        """Mean of both directions, (I, T)."""
         return self._both(regions, words, 0)
 
     def relation(self, contexts: Nodes, phrases: Nodes) -> Tensor:
@@ -159,7 +176,11 @@ class Alignment(nn.Module):
 
         Weights (L, K) of each word over the regions, and each word's relevance (L,), a cosine.
         """
-        similarity = words.vectors[0] @ regions.vectors[0].T
+        similarity = (words.vectors[0] * words.mask[0, :, None]) @ regions.vectors[0].T
+        if self.assignment == "hard":
+            there = similarity.masked_fill(~regions.mask[0], -torch.inf)
+            weights = functional.one_hot(there.argmax(1), there.shape[1]).to(similarity)
+            return weights, there.amax(1)
         weights = attention(similarity, regions.mask[0], self.log_temperatures[0].exp())
         gram = regions.vectors[0] @ regions.vectors[0].T
         return weights, attended_cosine(similarity, weights, gram)
@@ -174,6 +195,9 @@ class Alignment(nn.Module):
         )
 
     def _both(self, pictures: Nodes, texts: Nodes, first: int) -> Tensor:
+        if self.assignment == "hard":
+            forwards, backwards = hardest_alignment(pictures, texts)
+            return (forwards + backwards) / 2
         temperatures = self.log_temperatures.exp()
         forwards, backwards = node_alignment(
             pictures, texts, temperatures[first], temperatures[first + 1]

@@ -29,6 +29,15 @@ class Bank:
     captions: Codes
     pictures: Codes
 
+    def to(self, device: str) -> "Bank":
+        """The bank on a device."""
+        return Bank(
+            self.global_captions.to(device),
+            self.global_pictures.to(device),
+            self.captions.to(device),
+            self.pictures.to(device),
+        )
+
 
 @dataclass(frozen=True)
 class Offsets:
@@ -53,22 +62,25 @@ def draw(pictures: Codes, captions: Codes, config: HubnessConfig) -> Bank:
     )
 
 
-def picture_offsets(
-    network: Network, bank: Bank, pictures: Codes, fusion: Fusion, beta: float
-) -> Offsets:
-    """How near each picture is to captions in general."""
+def picture_bank_scores(network: Network, bank: Bank, pictures: Codes) -> dict[str, np.ndarray]:
+    """Each layer between pictures and the bank's captions, (pictures, bank)."""
     scores = score_all(network.alignment, pictures, bank.captions)
-    similarity = (pictures.global_ @ bank.global_captions.T).cpu().numpy()
-    return Offsets(offsets(similarity, beta), offsets(fusion.fine(scores), beta))
+    scores["global"] = (pictures.global_ @ bank.global_captions.T).cpu().numpy()
+    return scores
 
 
-def text_offsets(
-    network: Network, bank: Bank, texts: Codes, fusion: Fusion, beta: float
-) -> Offsets:
-    """How near each text is to pictures in general."""
-    scores = score_all(network.alignment, bank.pictures, texts)
-    similarity = (texts.global_ @ bank.global_pictures.T).cpu().numpy()
-    return Offsets(offsets(similarity, beta), offsets(fusion.fine(scores).T, beta))
+def text_bank_scores(network: Network, bank: Bank, texts: Codes) -> dict[str, np.ndarray]:
+    """Each layer between texts and the bank's pictures, (texts, bank)."""
+    scores = {
+        name: layer.T for name, layer in score_all(network.alignment, bank.pictures, texts).items()
+    }
+    scores["global"] = (texts.global_ @ bank.global_pictures.T).cpu().numpy()
+    return scores
+
+
+def bank_offsets(scores: Mapping[str, np.ndarray], fusion: Fusion, beta: float) -> Offsets:
+    """The offsets of items from their scores with the bank, for one choice of layer weights."""
+    return Offsets(offsets(scores["global"], beta), offsets(fusion.fine(scores), beta))
 
 
 def to_arrays(bank: Bank) -> dict[str, np.ndarray]:

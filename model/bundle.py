@@ -11,6 +11,7 @@ The fingerprint is a hash of all that decides a number: not of the report and th
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,13 @@ from model.config import ModelConfig
 from model.errors import BundleError
 from model.fusion import Fusion
 from model.network import Network
-from model.pretrained import EFFICIENTNET_LITE2, MINILM_TOKENIZER, MINILM_WEIGHTS, PretrainedFile
+from model.pretrained import (
+    EFFICIENTNET_LITE2,
+    MINILM_TOKENIZER,
+    MINILM_WEIGHTS,
+    PretrainedFile,
+    file_sha256,
+)
 from model.tower import tower_fingerprint
 
 FORMAT = 1
@@ -82,7 +89,8 @@ def load_bundle(folder: Path) -> Bundle:
     """The bundle in a folder, every file checked against the manifest.
 
     Raises BundleError if a file is missing, differs from its SHA-256, or is of another format, and
-    WeightsError if a pretrained file it builds on is missing or another one.
+    ConfigError if it builds on a vision tower that isn't there. Pretrained files are checked when
+    they are loaded.
     """
     manifest = _read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files", {}), dict):
@@ -104,6 +112,11 @@ def load_bundle(folder: Path) -> Bundle:
     except (ValidationError, SafetensorError, KeyError) as error:
         raise BundleError(f"{folder}: {error}") from error
     pretrained = _pretrained(config)
+    tags = tuple(_read_json(folder / "tags.json"))
+    if len(tags) != config.tags:
+        raise BundleError(
+            f"{folder / 'tags.json'}: {len(tags)} tags, config.json says {config.tags}"
+        )
     fingerprint = _fingerprint(hashes, pretrained)
     if fingerprint != manifest.get("fingerprint"):
         raise BundleError(
@@ -115,7 +128,7 @@ def load_bundle(folder: Path) -> Bundle:
         config=config,
         scoring=scoring,
         vocabulary=tuple(_read_json(folder / "vocabulary.json")),
-        tags=tuple(_read_json(folder / "tags.json")),
+        tags=tags,
         weights=weights,
         bank=bank,
         report=_read_json(folder / "report.json"),
@@ -133,8 +146,13 @@ def write_bundle(
     report: Mapping[str, Any],
     card: str,
 ) -> str:
-    """Writes every file and the manifest; returns the fingerprint."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes every file and the manifest, then puts the folder in place; returns the fingerprint.
+
+    A folder that is there is replaced as a whole: a kill never leaves files of two models.
+    """
+    place, folder = folder, folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     weights = {
         key: np.ascontiguousarray(value.detach().cpu().half().numpy())
         for key, value in network.state_dict().items()
@@ -160,6 +178,9 @@ def write_bundle(
             "pretrained": pretrained,
         },
     )
+    if place.exists():
+        shutil.rmtree(place)
+    folder.rename(place)
     return fingerprint
 
 
@@ -184,8 +205,7 @@ def _fingerprint(hashes: Mapping[str, str], pretrained: Mapping[str, str]) -> st
 
 def _sha256(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_sha256(file)
     except OSError as error:
         raise BundleError(f"{file}: {error.strerror}") from error
 

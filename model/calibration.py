@@ -102,7 +102,12 @@ def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
 
 
 def separating_threshold(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The value that best tells the two apart (largest balanced accuracy)."""
+    """The value that best tells the two apart (largest balanced accuracy).
+
+    With nothing to refuse it is the smallest positive.
+    """
+    if not len(negative):
+        return float(positive.min())
     values = np.unique(np.concatenate([positive, negative]))
     kept = 1 - np.searchsorted(np.sort(positive), values, side="left") / len(positive)
     refused = np.searchsorted(np.sort(negative), values, side="left") / len(negative)

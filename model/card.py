@@ -14,10 +14,8 @@ entity, relation and semantic layers; see the project's `docs/method.md`).
 {parts}
 
 ## Training data
-{pictures:,} photos with their captions. The shipped bundle was trained on the train split of
-Flickr8k (Hodosh, Young, Hockenmaier, JAIR 47, 2013), which is for research use; its photos belong
-to their authors and none of them is part of this bundle. The query bank holds numeric codes of
-some training photos and captions, not the photos or captions themselves.
+{pictures:,} photos with their captions. The query bank holds numeric codes of some of them, not
+the photos or captions themselves. {note}
 
 ## Measured on `{split}` ({val_pictures:,} photos, {val_captions:,} captions)
 
@@ -29,12 +27,11 @@ Layer weights, hubness offsets and calibration were fitted on this same split, s
 less elsewhere. {calibration}
 
 ## What it is bad at
-- It knows what a few thousand everyday photos of people, dogs, sport and streets taught it.
-  Documents, charts, art, satellite or medical pictures are outside; so are names, brands and text
-  in the picture.
+- It knows what its training photos taught it. Documents, charts, art, satellite or medical
+  pictures are outside unless they were among those; so are names, brands and text in the picture.
 - It counts badly, mixes up left and right, and confuses which colour belongs to which thing.
 - English only. Other alphabets are accepted, but mean little to it.
-- Captions of that data describe gender, age and looks from appearance, often wrongly; the model
+- Captions of photos often describe gender, age and looks from appearance, often wrongly; the model
   repeats such guesses. Do not use it to identify or sort people.
 - A match probability holds for collections of about a thousand items of this kind; in a very
   different collection it is only an order.
@@ -42,9 +39,12 @@ less elsewhere. {calibration}
 
 
 def model_card(
-    name: str, config: RunConfig, report: Mapping[str, Any], training_pictures: int
+    name: str, config: RunConfig, report: Mapping[str, Any], training_pictures: int, note: str
 ) -> str:
-    """The card's Markdown text, from what was configured and measured."""
+    """The card's Markdown text, from what was configured and measured.
+
+    note: what the card says of the training data besides their number.
+    """
     calibration = report["calibration"]
     errors = " and ".join(
         f"{figures['expected_calibration_error']:.3f} ({direction.replace('_', ' ')})"
@@ -54,6 +54,7 @@ def model_card(
         name=name,
         parts="\n".join(f"- {part}" for part in _parts(config)),
         pictures=training_pictures,
+        note=note,
         split=report["split"],
         val_pictures=report["pictures"],
         val_captions=report["captions"],

@@ -1,6 +1,6 @@
 """Whole splits through the network, batch by batch, and scores of every pair in blocks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,15 +8,11 @@ from torch import Tensor
 
 from model.alignment import Alignment, Codes, LayerScores, Nodes
 from model.network import Network
+from model.progress import Progress, silent
 from model.words import TrunkText, collate
 
 BLOCK_TEXTS = 200
 BLOCK_PICTURES = 50
-Progress = Callable[[int, int], None]
-
-
-def silent(done: int, total: int) -> None:
-    """Reports nothing."""
 
 
 @torch.inference_mode()
@@ -100,12 +96,17 @@ def score_all(
 
 def by_length(texts: Codes, block: int) -> Iterator[tuple[Tensor, Codes]]:
     """Texts of like length together, padding cut off: rows (block,) and their codes."""
-    lengths = (texts.entity.mask.cumsum(1).argmax(1) + 1).cpu()
+    # The last node of either layer: word dropout may leave a phrase where it took the word.
+    lengths = torch.maximum(*(_lengths(n.mask) for n in (texts.entity, texts.relation))).cpu()
     order = lengths.argsort(stable=True)
     for start in range(0, len(order), block):
         rows = order[start : start + block]
         part = take(texts, rows.to(texts.global_.device))
         yield rows, _trimmed(part, int(lengths[rows].max()))
+
+
+def _lengths(mask: Tensor) -> Tensor:
+    return mask.cumsum(1).argmax(1) + 1
 
 
 def _trimmed(codes: Codes, length: int) -> Codes:

@@ -2,15 +2,19 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model.errors import ConfigError
 
+CNN_FEATURES = 1280
+CNN_STRIDE = 32
+MINILM_FEATURES = 384
+
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RegionConfig(_Section):
@@ -26,6 +30,14 @@ class RegionConfig(_Section):
     feature_size: int = Field(1280, ge=1)
     folder: str | None = Field(None, description="tower: local Hugging Face folder")
 
+    @model_validator(mode="after")
+    def _grid_fits_its_network(self) -> Self:
+        if self.kind == "grid" and self.feature_size != CNN_FEATURES:
+            raise ValueError(f"feature_size: EfficientNet-Lite2 gives {CNN_FEATURES}")
+        if self.kind == "grid" and self.pixels % CNN_STRIDE:
+            raise ValueError(f"pixels: {self.pixels} is no multiple of {CNN_STRIDE}")
+        return self
+
 
 class TextConfig(_Section):
     """What stands in front of the text heads."""
@@ -38,6 +50,12 @@ class TextConfig(_Section):
     )
     recurrent_size: int = Field(256, ge=0, description="hidden size of the Bi-GRU; 0 leaves it out")
     minimum_count: int = Field(3, ge=1, description="vocabulary: captions a word has to appear in")
+
+    @model_validator(mode="after")
+    def _words_fit_their_network(self) -> Self:
+        if self.kind == "pretrained" and self.feature_size != MINILM_FEATURES:
+            raise ValueError(f"feature_size: MiniLM gives {MINILM_FEATURES}")
+        return self
 
 
 class ModelConfig(_Section):
@@ -55,6 +73,9 @@ class ModelConfig(_Section):
     keep: int = Field(36, ge=1, description="most salient regions kept, K")
     relations: int = Field(
         12, ge=1, description="most salient region contexts kept as relation nodes"
+    )
+    assignment: Literal["soft", "hard"] = Field(
+        "soft", description="fine alignment: attention (SCAN), or the most similar node (CHAN)"
     )
     phrase: int = Field(2, ge=2, le=5, description="words in a relation window")
     tags: int = Field(400, ge=1, le=1000, description="tag vocabulary T")

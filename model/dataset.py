@@ -104,7 +104,8 @@ def _read_precomputed(folder: Path, split: str) -> Iterator[Example]:
         )
     file = folder / f"{split}_caps.txt"
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(), which also breaks at characters that may stand within a caption.
+        lines = [line.rstrip("\r") for line in file.read_text(encoding="utf-8").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: {error}") from error
     while lines and not lines[-1].strip():
@@ -123,6 +124,8 @@ def _read_precomputed(folder: Path, split: str) -> Iterator[Example]:
     boxes = _read_array(box_file) if box_file.is_file() else None
     if boxes is not None and boxes.shape != (*features.shape[:2], 4):
         raise DataError(f"{box_file}: shape {boxes.shape}, expected {(*features.shape[:2], 4)}")
+    if boxes is not None and not (np.min(boxes) >= 0 and np.max(boxes) <= 1):
+        raise DataError(f"{box_file}: boxes have to be fractions of the picture, 0 to 1")
     for index in range(pictures):
         yield Example(
             f"{split}-{index}",

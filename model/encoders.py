@@ -180,9 +180,8 @@ def windows(words: Tensor, present: Tensor, size: int) -> tuple[Tensor, Tensor]:
     filled = functional.pad(words * present[:, :, None], (0, 0, 0, size - 1))
     counted = functional.pad(present, (0, size - 1))
     length = present.shape[1]
-    total = sum(filled[:, i : i + length] for i in range(size))
-    count = sum(counted[:, i : i + length].float() for i in range(size))
-    assert isinstance(total, Tensor) and isinstance(count, Tensor)
+    total = torch.stack([filled[:, i : i + length] for i in range(size)]).sum(0)
+    count = torch.stack([counted[:, i : i + length] for i in range(size)]).sum(0)
     whole = count == size
     whole[:, 0] = True
     return total / count.clamp_min(1)[:, :, None], whole

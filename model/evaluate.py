@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from model.alignment import Codes
-from model.bank import Bank, picture_offsets, text_offsets
+from model.bank import Bank, bank_offsets, picture_bank_scores, text_bank_scores
 from model.calibration import (
     Calibration,
     auroc,
@@ -16,10 +16,15 @@ from model.calibration import (
     fit_direction,
     listed,
 )
-from model.coding import Progress, score_all, silent
-from model.fusion import LAYERS, Fusion, fit
+from model.coding import score_all
+from model.errors import ConfigError
+from model.fusion import GLOBAL_ALONE, LAYERS, Fusion, fit
 from model.network import Network
+from model.progress import Progress, silent
 from model.recall import Recall, recall
+
+# Around the fitted share of the global score: the fine offsets, which come later, move its best.
+GLOBAL_SHARES = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
 
 
 @dataclass(frozen=True)
@@ -62,23 +67,44 @@ class PairScores:
         )
 
 
+@dataclass(frozen=True)
+class BankScores:
+    """Each layer between the items of a split and the query bank: (I, bank) and (T, bank)."""
+
+    pictures: Mapping[str, np.ndarray]
+    texts: Mapping[str, np.ndarray]
+    beta: float
+
+    def offsets(self, pairs: PairScores, fusion: Fusion) -> PairScores:
+        """The pairs with the offsets that belong to these layer weights."""
+        of_pictures = bank_offsets(self.pictures, fusion, self.beta)
+        of_texts = bank_offsets(self.texts, fusion, self.beta)
+        return replace(
+            pairs,
+            picture_global=of_pictures.global_,
+            picture_fine=of_pictures.fine,
+            text_global=of_texts.global_,
+            text_fine=of_texts.fine,
+        )
+
+
 def score_pairs(
     network: Network,
     pictures: Codes,
     texts: Codes,
     owners: np.ndarray,
     bank: Bank,
-    fusion: Fusion,
     beta: float,
     progress: Progress = silent,
-) -> PairScores:
-    """Scores every pair of a split. The fine offsets hold for this fusion."""
+) -> tuple[PairScores, BankScores]:
+    """Scores every pair of a split, and every item with the bank; offsets are still zero."""
     layers = score_all(network.alignment, pictures, texts, progress)
-    of_pictures = picture_offsets(network, bank, pictures, fusion, beta)
-    of_texts = text_offsets(network, bank, texts, fusion, beta)
-    return PairScores(
-        layers, owners, of_pictures.global_, of_pictures.fine, of_texts.global_, of_texts.fine
+    no_picture, no_text = (np.zeros(count, dtype=np.float32) for count in layers["global"].shape)
+    pairs = PairScores(layers, owners, no_picture, no_picture, no_text, no_text)
+    with_bank = BankScores(
+        picture_bank_scores(network, bank, pictures), text_bank_scores(network, bank, texts), beta
     )
+    return pairs, with_bank
 
 
 def two_stage(
@@ -105,53 +131,31 @@ def evaluation_rows(
 
 
 def fit_fusion(
-    network: Network,
-    pictures: Codes,
-    texts: Codes,
-    pairs: PairScores,
-    bank: Bank,
-    beta: float,
-    strength: float,
-    layers: Sequence[str] = LAYERS,
+    pairs: PairScores, bank: BankScores, strength: float, layers: Sequence[str] = LAYERS
 ) -> tuple[Fusion, PairScores]:
-    """Weights fitted on a split, and the pairs with the fine offsets that belong to them.
+    """Weights fitted on a split, and the pairs with the offsets that belong to them.
 
     Weights and fine offsets depend on each other: weights are fitted on the layers with the
     offsets of the global score alone, then the fine offsets are computed, then the share of the
     global score is chosen again by rsum.
     """
-    first = pairs.first_stage(strength)
+    first = bank.offsets(pairs, GLOBAL_ALONE).first_stage(strength)
     fusion = fit(
         {**pairs.layers, "global": first[1]},
         {**pairs.layers, "global": first[0]},
         pairs.owners,
         tuple(layers),
     )
-    if not any((fusion.entity, fusion.relation, fusion.semantic)):
-        zeros = np.zeros_like
-        return fusion, replace(
-            pairs, picture_fine=zeros(pairs.picture_fine), text_fine=zeros(pairs.text_fine)
-        )
-    of_pictures = picture_offsets(network, bank, pictures, fusion, beta)
-    of_texts = text_offsets(network, bank, texts, fusion, beta)
-    pairs = replace(pairs, picture_fine=of_pictures.fine, text_fine=of_texts.fine)
-    if "global" not in layers:
+    pairs = bank.offsets(pairs, fusion)
+    if "global" not in layers or fusion == GLOBAL_ALONE:
         return fusion, pairs
-    shares = [fusion.global_ * factor for factor in (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)]
+    shares = [fusion.global_ * factor for factor in GLOBAL_SHARES]
     tried = [fusion.model_copy(update={"global_": share}) for share in shares]
     sums = [recall(*pairs.total(one, strength), pairs.owners).rsum for one in tried]
     return tried[int(np.argmax(sums))], pairs
 
 
-def ablation_rows(
-    network: Network,
-    pictures: Codes,
-    texts: Codes,
-    pairs: PairScores,
-    bank: Bank,
-    beta: float,
-    strength: float,
-) -> dict[str, Recall]:
+def ablation_rows(pairs: PairScores, bank: BankScores, strength: float) -> dict[str, Recall]:
     """Each layer alone, each left out, all four: weights and offsets fitted anew for every row."""
     sets: dict[str, tuple[str, ...]] = {f"{layer} alone": (layer,) for layer in LAYERS}
     sets["global + entity"] = ("global", "entity")
@@ -160,11 +164,8 @@ def ablation_rows(
     sets["all four"] = LAYERS
     rows = {}
     for name, layers in sets.items():
-        fusion, fitted = fit_fusion(network, pictures, texts, pairs, bank, beta, strength, layers)
-        if layers == ("global",):
-            rows[name] = recall(*pairs.first_stage(strength), pairs.owners)
-        else:
-            rows[name] = recall(*fitted.total(fusion, strength), pairs.owners)
+        fusion, fitted = fit_fusion(pairs, bank, strength, layers)
+        rows[name] = recall(*fitted.total(fusion, strength), pairs.owners)
     return rows
 
 
@@ -216,7 +217,12 @@ def candidate_coverage(
 
 
 def in_folds(pairs: PairScores, count: int) -> list[PairScores]:
-    """The pairs of each of `count` folds of pictures, with their own texts (MSCOCO 1K)."""
+    """The pairs of each of `count` folds of pictures, with their own texts (MSCOCO 1K).
+
+    Raises ConfigError when there are more folds than pictures.
+    """
+    if count > len(pairs.picture_global):
+        raise ConfigError(f"folds: {count} of {len(pairs.picture_global)} pictures")
     parts = []
     for rows in np.array_split(np.arange(len(pairs.picture_global)), count):
         columns = np.flatnonzero(np.isin(pairs.owners, rows))

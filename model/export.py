@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from model.bank import Bank, draw, draw_rows
+from model.bank import Bank, draw, draw_rows, from_arrays, to_arrays
 from model.bundle import Scoring, write_bundle
 from model.card import model_card
-from model.coding import Progress, code_pictures, code_texts, silent
+from model.coding import code_pictures, code_texts
 from model.dataset import read_split
 from model.errors import DataError
 from model.evaluate import (
@@ -24,31 +24,34 @@ from model.evaluate import (
 )
 from model.fusion import Fusion
 from model.network import Network
+from model.progress import Progress, silent, silent_named
 from model.recall import Recall
 from model.run import TRAINING_SPLIT, Run, training_data, validation_split
 
 CANDIDATES = 100
 
 
-def export_run(run: Run, out: Path, name: str, progress: Progress = silent) -> str:
+def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progress = silent) -> str:
     """Writes the bundle of a run's best epoch and returns its fingerprint.
 
     Everything is fitted on the validation split and the report is measured on it, with the fp16
-    weights that the bundle holds. Raises DataError when the run has no finished epoch.
+    weights that the bundle holds. note: what the card says of the training data. Raises DataError
+    when the run has no finished epoch.
     """
     torch.set_num_threads(run.config.training.threads)
     network = best_network(run)
     hubness = run.config.hubness
-    bank = _bank(run, network)
+    # As it will be read back: what is measured here is what will be served.
+    bank = from_arrays(to_arrays(_bank(run, network)))
     validation = validation_split(run.data)
-    data = training_data(run.config, run.knowledge, validation, run.cache, 1, _unreported)
+    data = training_data(run.config, run.knowledge, validation, run.cache, 1, silent_named)
     pictures, texts = code_pictures(network, data.features[:, 0]), code_texts(network, data.texts)
-    pairs = score_pairs(
-        network, pictures, texts, validation.owners, bank, Fusion(), hubness.beta, progress
+    raw, with_bank = score_pairs(
+        network, pictures, texts, validation.owners, bank, hubness.beta, progress
     )
-    fusion, pairs = fit_fusion(
-        network, pictures, texts, pairs, bank, hubness.beta, hubness.strength
-    )
+    if len(validation.examples) < 2:
+        raise DataError(f"{validation.name}: one picture is too few to fit and measure on")
+    fusion, pairs = fit_fusion(raw, with_bank, hubness.strength)
     calibration = calibrate(pairs, fusion, hubness.strength)
     scoring = Scoring(
         fusion=fusion, beta=hubness.beta, strength=hubness.strength, calibration=calibration
@@ -68,7 +71,8 @@ def export_run(run: Run, out: Path, name: str, progress: Progress = silent) -> s
             json.loads(line) for line in (run.folder / "curve.jsonl").read_text().splitlines()
         ],
     }
-    card = model_card(name, run.config, report, len(read_split(run.data, TRAINING_SPLIT).examples))
+    pictures_trained = len(read_split(run.data, TRAINING_SPLIT).examples)
+    card = model_card(name, run.config, report, pictures_trained, note)
     return write_bundle(
         out,
         name,
@@ -96,7 +100,7 @@ def best_network(run: Run) -> Network:
 def _bank(run: Run, network: Network) -> Bank:
     training, hubness = read_split(run.data, TRAINING_SPLIT), run.config.hubness
     views = run.config.training.views
-    data = training_data(run.config, run.knowledge, training, run.cache, views, _unreported)
+    data = training_data(run.config, run.knowledge, training, run.cache, views, silent_named)
     pictures = draw_rows(len(data.features), hubness.global_pictures)
     captions = draw_rows(len(data.texts), hubness.global_captions)
     return draw(
@@ -104,10 +108,6 @@ def _bank(run: Run, network: Network) -> Bank:
         code_texts(network, [data.texts[i] for i in captions]),
         hubness,
     )
-
-
-def _unreported(what: str, done: int, total: int) -> None:
-    """Training filled the cache; what is read back takes no time worth a bar."""
 
 
 def recall_figures(found: Recall) -> Mapping[str, Any]:

@@ -4,8 +4,10 @@ A row is written before it is marked done, so a kill leaves at worst a row that 
 Several processes may fill one cache: each takes the rows of its share.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,9 @@ from PIL import Image
 from model.dataset import Example
 from model.errors import DataError, PictureError
 from model.picture import decode
+from model.progress import Progress
 from model.regions import RegionExtractor
 from model.views import view
-
-Progress = Callable[[int, int], None]
 
 
 class FeatureCache:
@@ -29,10 +30,7 @@ class FeatureCache:
         self._extractor = extractor
         self._examples = examples
         self._views = views
-        key = hashlib.sha256(
-            "\n".join([extractor.name, str(views), *(e.id for e in examples)]).encode()
-        ).hexdigest()[:16]
-        self._folder = folder / f"{extractor.name}-{key}"
+        self._folder = folder / f"{extractor.name}-{_key(examples, views)}"
         self._folder.mkdir(parents=True, exist_ok=True)
         shape = (len(examples), views, *extractor.shape)
         self.features = _open_array(self._folder / "features.npy", shape, np.dtype(np.float16))
@@ -62,11 +60,26 @@ class FeatureCache:
         return self.features
 
 
-def _read(example: Example) -> Image.Image:
+def _key(examples: Sequence[Example], views: int) -> str:
+    """Names the pictures by their content: other photos under the same names are other features."""
+    digest = hashlib.sha256(f"{views}\n".encode())
+    for example in examples:
+        digest.update(hashlib.sha256(_bytes(example)).digest() + example.id.encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _bytes(example: Example) -> bytes:
     if example.image is None:
         raise DataError(f"{example.id}: no picture to extract regions from")
     try:
-        return decode(example.image.read_bytes())
+        return example.image.read_bytes()
+    except OSError as error:
+        raise DataError(f"{example.image}: {error.strerror}") from error
+
+
+def _read(example: Example) -> Image.Image:
+    try:
+        return decode(_bytes(example))
     except PictureError as error:
         raise DataError(f"{example.image}: {error}") from error
 
@@ -76,9 +89,12 @@ def _open_array(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memma
         array = np.lib.format.open_memmap(file, mode="r+")
         if array.shape == shape and array.dtype == dtype:
             return array
-    # Made beside and renamed, so that two processes starting at once never see half a header.
-    fresh = file.with_suffix(".new.npy")
-    if not fresh.exists():
-        np.lib.format.open_memmap(fresh, mode="w+", dtype=dtype, shape=shape).flush()
-        fresh.rename(file)
+        file.unlink()
+    # Made beside and linked: processes that start at once agree on the first one's file, and a kill
+    # in between leaves nothing that the next start would trip over.
+    fresh = file.with_suffix(f".{os.getpid()}.npy")
+    np.lib.format.open_memmap(fresh, mode="w+", dtype=dtype, shape=shape).flush()
+    with contextlib.suppress(FileExistsError):
+        os.link(fresh, file)
+    fresh.unlink()
     return np.lib.format.open_memmap(file, mode="r+")

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from model.alignment import Codes, Nodes
-from model.bank import Offsets, picture_offsets, text_offsets
+from model.bank import Offsets, bank_offsets, picture_bank_scores, text_bank_scores
 from model.bundle import Bundle
 from model.calibration import Direction
 from model.coding import code_pictures, code_texts
@@ -81,10 +81,10 @@ class Matcher:
         self.config, self.report = bundle.config, bundle.report
         self.dimension = bundle.config.dimension + 1
         self._scoring, self._batch_size, self._device = bundle.scoring, batch_size, device
-        self._bank = bundle.bank
+        self._bank = bundle.bank.to(device)
         self._network = bundle.network().to(device)
-        self._extractor = extractor(bundle.config.regions)
-        self._text_trunk = text_trunk(bundle.config.text, bundle.vocabulary)
+        self._extractor = extractor(bundle.config.regions, device)
+        self._text_trunk = text_trunk(bundle.config.text, bundle.vocabulary, device)
 
     def no_match_below(self, query_kind: Kind) -> float:
         """A best probability under this says that nothing in the collection matches the query."""
@@ -108,27 +108,27 @@ class Matcher:
             return []
         trunk = self._text_trunk(texts)
         codes = code_texts(self._network, trunk)
-        with torch.inference_mode():
-            found = text_offsets(
-                self._network, self._bank, codes, self._scoring.fusion, self._scoring.beta
-            )
+        found = self._offsets(text_bank_scores(self._network, self._bank, codes))
         encoded = self._records(codes, found)
         for item, text in zip(encoded, trunk, strict=True):
             item.arrays["spans"] = text.spans
         return encoded
 
+    @staticmethod
+    def from_stored(vector: np.ndarray, arrays: Mapping[str, np.ndarray]) -> Encoded:
+        """A stored item as a query again; vector and arrays as an index kept them."""
+        return _encoded(vector[:-1], vector[-1], dict(arrays))
+
     def picture_records(self, codes: Codes, boxes: np.ndarray | None) -> list[Encoded]:
         """Codes of pictures with the boxes of their candidates, (B or 1, R, 4) in 0..1."""
-        with torch.inference_mode():
-            found = picture_offsets(
-                self._network, self._bank, codes, self._scoring.fusion, self._scoring.beta
-            )
+        found = self._offsets(picture_bank_scores(self._network, self._bank, codes))
         encoded = self._records(codes, found)
         kept, saliency = codes.kept.cpu().numpy(), codes.saliency.cpu().numpy()
+        present = codes.entity.mask.cpu().numpy()
         for i, item in enumerate(encoded):
-            item.arrays["saliency"] = saliency[i]
+            item.arrays["saliency"] = saliency[i][present[i]]
             if boxes is not None:
-                own = boxes[i if len(boxes) > 1 else 0][kept[i]]
+                own = boxes[i if len(boxes) > 1 else 0][kept[i][present[i]]]
                 item.arrays["boxes"] = np.round(own.clip(0, 1) * BOX_STEPS).astype(np.uint16)
         return encoded
 
@@ -195,7 +195,7 @@ class Matcher:
             regions = [(boxes[j], float(attention[number, j])) for j in strongest if boxes]
             words.append(WordExplanation(start, end, float(relevance[number]), regions))
         saliency = picture["saliency"].astype(np.float32).tolist()
-        regions = [(box, value) for box, value in zip(boxes, saliency, strict=False)]
+        regions = list(zip(boxes, saliency, strict=True)) if boxes else []
         both = np.minimum(text["tags"], picture["tags"]).astype(np.float32)
         return Explanation(words, regions, self._strongest_tags(both, limit=8, at_least=0.3))
 
@@ -217,6 +217,9 @@ class Matcher:
         calibration = self._scoring.calibration
         return calibration.text_to_image if query_kind == "text" else calibration.image_to_text
 
+    def _offsets(self, scores: Mapping[str, np.ndarray]) -> Offsets:
+        return bank_offsets(scores, self._scoring.fusion, self._scoring.beta)
+
     def _records(self, codes: Codes, found: Offsets) -> list[Encoded]:
         global_ = codes.global_.cpu().numpy()
         tags = codes.tags.sigmoid().cpu().numpy()
@@ -230,14 +233,7 @@ class Matcher:
                 arrays[name] = vectors[i][mask[i]]
                 arrays[f"{name}_weights"] = weights[i][mask[i]]
             offset = -np.float32(self._scoring.strength) * found.global_[i]
-            encoded.append(
-                Encoded(
-                    vector=np.append(vector, offset).astype(np.float32),
-                    query=np.append(vector, 1).astype(np.float32),
-                    query_same_kind=np.append(vector, 0).astype(np.float32),
-                    arrays=arrays,
-                )
-            )
+            encoded.append(_encoded(vector, offset, arrays))
         return encoded
 
     def _nodes(self, items: Sequence[Mapping[str, np.ndarray]], layer: str) -> Nodes:
@@ -255,6 +251,15 @@ class Matcher:
     def _tags(self, items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
         stacked = np.stack([item["tags"] for item in items]).astype(np.float32)
         return torch.from_numpy(stacked).to(self._device)
+
+
+def _encoded(direction: np.ndarray, offset: np.float32, arrays: dict[str, np.ndarray]) -> Encoded:
+    return Encoded(
+        vector=np.append(direction, offset).astype(np.float32),
+        query=np.append(direction, 1).astype(np.float32),
+        query_same_kind=np.append(direction, 0).astype(np.float32),
+        arrays=arrays,
+    )
 
 
 def _boxes(picture: Mapping[str, np.ndarray]) -> list[Box]:

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from model.errors import WeightsError
@@ -36,7 +35,6 @@ class PretrainedFile:
         return file
 
 
-@cache
 def file_sha256(file: Path) -> str:
     """SHA-256 of a file's content, hexadecimal."""
     with file.open("rb") as stream:

@@ -49,9 +49,9 @@ def grid_boxes(side: int) -> np.ndarray:
 class GridExtractor:
     """Cells of EfficientNet-Lite2's last map (Jiang et al., CVPR 2020: grid features)."""
 
-    def __init__(self, config: RegionConfig) -> None:
-        self._config = config
-        self._trunk = efficientnet.load_trunk()
+    def __init__(self, config: RegionConfig, device: str = "cpu") -> None:
+        self._config, self._device = config, device
+        self._trunk = efficientnet.load_trunk().to(device)
 
     @property
     def name(self) -> str:
@@ -64,10 +64,11 @@ class GridExtractor:
 
     def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
         pixels = np.stack([fit(picture, self._config.pixels) for picture in pictures])
-        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
         with torch.inference_mode():
-            activations: np.ndarray = self._trunk(batch).to(torch.float16).contiguous().numpy()
-        return activations
+            activations = self._trunk(batch).to(torch.float16).contiguous()
+        result: np.ndarray = activations.cpu().numpy()
+        return result
 
     def boxes(self) -> np.ndarray | None:
         return grid_boxes(self._config.side)
@@ -94,8 +95,8 @@ class GridTail(nn.Module):
 class TowerExtractor:
     """Patch tokens of a Hugging Face vision tower in a local folder (CLIP, SigLIP, DINOv2 ...)."""
 
-    def __init__(self, config: RegionConfig) -> None:
-        self._tower = VisionTower(config)
+    def __init__(self, config: RegionConfig, device: str = "cpu") -> None:
+        self._tower = VisionTower(config, device)
 
     @property
     def name(self) -> str:
@@ -138,13 +139,13 @@ class PrecomputedExtractor:
         return None
 
 
-def extractor(config: RegionConfig) -> RegionExtractor:
-    """The extractor that a configuration names."""
+def extractor(config: RegionConfig, device: str = "cpu") -> RegionExtractor:
+    """The extractor that a configuration names, its network on a device."""
     match config.kind:
         case "grid":
-            return GridExtractor(config)
+            return GridExtractor(config, device)
         case "tower":
-            return TowerExtractor(config)
+            return TowerExtractor(config, device)
         case "precomputed":
             return PrecomputedExtractor(config)
 

@@ -1,6 +1,6 @@
 """A bundle measured on a split: what `sightline evaluate` prints."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,9 @@ from model.evaluate import (
     mean_recall,
     score_pairs,
 )
+from model.progress import NamedProgress
 from model.recall import Recall
 from model.trunk_arrays import caption_arrays, picture_arrays
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def split_report(
     candidates: int,
     folds: int,
     ablate: bool,
-    progress: Progress,
+    progress: NamedProgress,
 ) -> SplitReport:
     """Codes and scores a whole split. Raises DataError when the split can't be read."""
     examples = read_split(data, split)
@@ -59,25 +58,21 @@ def split_report(
         lambda done, total: progress("captions", done, total),
     )
     pictures, texts = code_pictures(network, arrays[:, 0]), code_texts(network, captions)
-    pairs = score_pairs(
+    raw, bank = score_pairs(
         network,
         pictures,
         texts,
         examples.owners,
         bundle.bank,
-        scoring.fusion,
         scoring.beta,
         lambda done, total: progress("captions scored", done, total),
     )
+    pairs = bank.offsets(raw, scoring.fusion)
     parts = [
         evaluation_rows(part, scoring.fusion, scoring.strength, candidates)
         for part in in_folds(pairs, folds)
     ]
-    ablation = (
-        ablation_rows(network, pictures, texts, pairs, bundle.bank, scoring.beta, scoring.strength)
-        if ablate
-        else {}
-    )
+    ablation = ablation_rows(pairs, bank, scoring.strength) if ablate else {}
     return SplitReport(
         pictures=len(examples.examples),
         captions=len(examples.captions),

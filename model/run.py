@@ -5,6 +5,7 @@ run.json        data folder and cache           curve.jsonl, curve.png   losses 
 checkpoint.pt   to resume from                  best.pt          averaged weights, best epoch
 """
 
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from model.config import RunConfig
 from model.curve import plot_curve
 from model.dataset import Split, read_split
 from model.errors import ConfigError, DataError
+from model.progress import NamedProgress
 from model.train import Knowledge, Trainer, TrainingData, learn_words
 from model.trunk_arrays import caption_arrays, picture_arrays
 
-Progress = Callable[[str, int, int], None]
 Report = Callable[[dict[str, Any]], None]
 TRAINING_SPLIT = "train"
 
@@ -47,7 +48,7 @@ def train_run(
     out: Path,
     cache: Path,
     resume: bool,
-    progress: Progress,
+    progress: NamedProgress,
     report: Report,
 ) -> Run:
     """Trains, or goes on training with `resume`, where the folder's own configuration counts.
@@ -55,6 +56,8 @@ def train_run(
     Raises ConfigError when `out` already holds a run and `resume` was not asked for, or holds none
     and it was; DataError naming file and line when the data can't be read.
     """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ConfigError("the curve is drawn with matplotlib: install sightline[train]")
     begun = (out / "config.json").is_file()
     if begun and not resume:
         raise ConfigError(f"{out} already holds a run: --resume goes on, another --out starts anew")
@@ -63,7 +66,10 @@ def train_run(
     if begun:
         config = _read_config(out)
     training, validation = read_split(data, TRAINING_SPLIT), validation_split(data)
+    _refuse_common_pictures(training, validation)
     knowledge = learn_words(config, training)
+    if begun and knowledge != read_knowledge(out):
+        raise DataError(f"{data}: its captions are not those that {out} was begun with")
     trainer = Trainer(
         config,
         knowledge,
@@ -71,7 +77,9 @@ def train_run(
         training_data(config, knowledge, validation, cache, 1, progress),
         out,
     )
-    (out / "run.json").write_text(json.dumps({"data": str(data), "cache": str(cache)}) + "\n")
+    (out / "run.json").write_text(
+        json.dumps({"data": str(data.resolve()), "cache": str(cache.resolve())}) + "\n"
+    )
     if resume:
         trainer.resume()
     trainer.run(report)
@@ -82,17 +90,25 @@ def train_run(
 def read_run(folder: Path) -> Run:
     """A run that was trained before. Raises DataError when the folder holds none."""
     try:
-        knowledge = json.loads((folder / "knowledge.json").read_text(encoding="utf-8"))
         places = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise DataError(f"{folder}: not a training run: {error}") from error
     return Run(
         folder,
         _read_config(folder),
-        Knowledge(tuple(knowledge["vocabulary"]), tuple(knowledge["tags"])),
+        read_knowledge(folder),
         Path(places["data"]),
         Path(places["cache"]),
     )
+
+
+def read_knowledge(folder: Path) -> Knowledge:
+    """The vocabulary and tags of a run. Raises DataError when the folder holds none."""
+    try:
+        found = json.loads((folder / "knowledge.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise DataError(f"{folder}: not a training run: {error}") from error
+    return Knowledge(tuple(found["vocabulary"]), tuple(found["tags"]))
 
 
 def training_data(
@@ -101,7 +117,7 @@ def training_data(
     split: Split,
     cache: Path,
     views: int,
-    progress: Progress,
+    progress: NamedProgress,
 ) -> TrainingData:
     """A split with its trunk arrays, computed where the cache has none."""
     features = picture_arrays(
@@ -115,6 +131,15 @@ def training_data(
         lambda done, all_: progress("captions", done, all_),
     )
     return TrainingData(split, features, texts)
+
+
+def _refuse_common_pictures(training: Split, validation: Split) -> None:
+    common = {e.id for e in training.examples} & {e.id for e in validation.examples}
+    if common:
+        raise DataError(
+            f"{len(common)} pictures are in both {training.name} and {validation.name}, "
+            f'{min(common)} among them: give each line its "split"'
+        )
 
 
 def _read_config(folder: Path) -> RunConfig:

@@ -22,7 +22,7 @@ HALF = [0.5, 0.5, 0.5]
 class VisionTower:
     """Patch tokens of the last layer, frozen."""
 
-    def __init__(self, regions: RegionConfig) -> None:
+    def __init__(self, regions: RegionConfig, device: str = "cpu") -> None:
         try:
             from transformers import AutoModel
         except ImportError as error:
@@ -33,7 +33,7 @@ class VisionTower:
         model: Any = AutoModel.from_pretrained(
             path, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
-        self._model = getattr(model, "vision_model", model).eval().requires_grad_(False)
+        self._model = getattr(model, "vision_model", model).eval().requires_grad_(False).to(device)
         config = self._model.config
         if pixels % config.patch_size:
             raise ConfigError(
@@ -51,18 +51,18 @@ class VisionTower:
         self.fingerprint = tower_fingerprint(regions)
         self._resized = pixels != config.image_size
         mean, spread = _normalisation(path)
-        self._mean = torch.tensor(mean).view(1, 3, 1, 1)
-        self._spread = torch.tensor(spread).view(1, 3, 1, 1)
+        self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
+        self._spread = torch.tensor(spread, device=device).view(1, 3, 1, 1)
 
     @torch.inference_mode()
     def patches(self, pixels: np.ndarray) -> np.ndarray:
         """Pixels (B, side, side, 3) uint8 to patch tokens (B, patches, feature_size) float16."""
-        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        batch = torch.from_numpy(pixels).to(self._mean.device).permute(0, 3, 1, 2).float() / 255
         options = {"interpolate_pos_encoding": True} if self._resized else {}
         output = self._model(pixel_values=(batch - self._mean) / self._spread, **options)
         # A class token and registers, where a tower has them, stand before the patches.
         tokens = output.last_hidden_state[:, -(self.side**2) :]
-        patches: np.ndarray = tokens.to(torch.float16).numpy()
+        patches: np.ndarray = tokens.to(torch.float16).cpu().numpy()
         return patches
 
 

@@ -16,7 +16,7 @@ from model.config import HubnessConfig, ModelConfig, RegionConfig, TextConfig
 from model.fusion import Fusion
 from model.network import Network
 from model.regions import extractor
-from model.words import VocabularyTrunk, build_vocabulary
+from model.words import build_vocabulary, text_trunk
 
 SENTENCES = (
     "a brown dog runs across the grass",
@@ -53,7 +53,7 @@ def write_toy_bundle(folder: Path, config: ModelConfig = SIZES) -> Path:
         network.start_from_pretrained()
     shape = extractor(config.regions).shape
     arrays = random.random((12, *shape), dtype=np.float32).astype(np.float16)
-    texts = VocabularyTrunk(config.text, vocabulary)(SENTENCES)
+    texts = text_trunk(config.text, vocabulary)(SENTENCES)
     sizes = HubnessConfig(
         global_captions=8, global_pictures=12, fine_captions=4, fine_pictures=4, strength=0.5
     )

@@ -122,6 +122,7 @@ class Trainer:
         """Continues from the last checkpoint of this folder; False when there is none."""
         file = self._folder / "checkpoint.pt"
         if not file.is_file():
+            self._keep_curve(0)
             return False
         state = torch.load(file, weights_only=True)
         self.network.load_state_dict(state["network"])
@@ -130,11 +131,15 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.epoch, self.best, self.best_epoch = state["epoch"], state["best"], state["best_epoch"]
-        curve = self._folder / "curve.jsonl"
-        # A kill between the curve's line and the checkpoint would leave the line twice.
-        lines = curve.read_text().splitlines()[: self.epoch] if curve.is_file() else []
-        curve.write_text("".join(line + "\n" for line in lines))
+        self._keep_curve(self.epoch)
         return True
+
+    def _keep_curve(self, epochs: int) -> None:
+        """Cuts the curve: a kill between its line and the checkpoint would leave the line twice."""
+        curve = self._folder / "curve.jsonl"
+        if curve.is_file():
+            lines = curve.read_text().splitlines()[:epochs]
+            curve.write_text("".join(line + "\n" for line in lines))
 
     def _train_epoch(self, report: Report) -> dict[str, float]:
         options = self._config.training
@@ -188,10 +193,17 @@ class Trainer:
                 hardest_hinge(layers.global_, owners, options.margin)
                 + hardest_hinge(fine, owners, options.margin)
             )
-        if options.distillation_weight:
-            teacher = layers.entity * scales[1] + layers.relation * scales[2]
+        teachers = [
+            score * scale
+            for score, scale, weight in (
+                (layers.entity, scales[1], options.entity_weight),
+                (layers.relation, scales[2], options.relation_weight),
+            )
+            if weight
+        ]
+        if options.distillation_weight and teachers:
             losses["distillation"] = options.distillation_weight * distillation(
-                layers.global_ * scales[0], teacher
+                layers.global_ * scales[0], torch.stack(teachers).sum(0)
             )
         if options.tag_weight:
             targets = self._targets[batch.pictures]
@@ -255,11 +267,13 @@ class Trainer:
         optimizer = torch.optim.AdamW(
             [{"params": p, "lr": r, "weight_decay": d} for (r, d), p in groups.items()]
         )
+        total = options.epochs * self._steps + 2
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[max(rate, 1e-12) for rate, _ in groups],
-            total_steps=options.epochs * self._steps + 1,
-            pct_start=max(options.warm_up, 1e-3),
+            total_steps=total,
+            # OneCycleLR divides by the warm-up's steps less one.
+            pct_start=max(2, round(options.warm_up * total)) / total,
             cycle_momentum=False,
         )
         return optimizer, schedule

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ from model.config import ModelConfig
 from model.dataset import Split
 from model.errors import DataError
 from model.feature_cache import FeatureCache
-from model.regions import extractor, grid_boxes
+from model.progress import Progress
+from model.regions import extractor
 from model.words import TrunkText, text_trunk
 
-Progress = Callable[[int, int], None]
 TEXT_BATCH = 512
 
 
@@ -36,19 +36,13 @@ def picture_arrays(
                 f"{example.id}: features of {example.features.shape[1]}; the model takes {size}"
             )
     features = np.stack([np.asarray(example.features) for example in split.examples])
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=(1, 2)))
+    if len(broken):
+        raise DataError(
+            f"{split.name}_ims.npy: the features of picture {broken[0]} hold values that are no "
+            "number"
+        )
     return features[:, None]
-
-
-def picture_boxes(config: ModelConfig, split: Split) -> np.ndarray | None:
-    """Candidate boxes, (1, R, 4) shared or (pictures, R, 4) of their own; None without boxes."""
-    if config.regions.kind == "precomputed":
-        if any(example.boxes is None for example in split.examples):
-            return None
-        return np.stack([np.asarray(example.boxes) for example in split.examples])
-    if config.regions.kind == "grid":
-        return grid_boxes(config.regions.side)[None]
-    boxes = extractor(config.regions).boxes()
-    return None if boxes is None else boxes[None]
 
 
 def caption_arrays(

@@ -49,11 +49,13 @@ class TextTrunk(Protocol):
 class PretrainedTrunk:
     """MiniLM's tokenizer, embeddings and first layers."""
 
-    def __init__(self, config: TextConfig) -> None:
+    def __init__(self, config: TextConfig, device: str = "cpu") -> None:
+        self._device = device
         self._tokenizer = Tokenizer.from_file(str(MINILM_TOKENIZER.locate()))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MOST_PIECES)
-        self._trunk = bert.load_trunk(MINILM_WEIGHTS.locate(), bert.LAYERS - config.tuned_layers)
+        layers = bert.LAYERS - config.tuned_layers
+        self._trunk = bert.load_trunk(MINILM_WEIGHTS.locate(), layers).to(device)
         self._max_words = config.max_words
 
     def __call__(self, texts: Sequence[str]) -> list[TrunkText]:
@@ -64,7 +66,8 @@ class PretrainedTrunk:
             part = by_length[start : start + TRUNK_BATCH]
             ids, mask = _padded([torch.tensor(encoded[i][0]) for i in part])
             with torch.inference_mode():
-                batch = self._trunk(ids, mask).half().numpy()
+                states_on_device = self._trunk(ids.to(self._device), mask.to(self._device))
+            batch = states_on_device.half().cpu().numpy()
             for row, i in enumerate(part):
                 states[i] = batch[row, : len(encoded[i][0])].copy()
         return [TrunkText(s, e[1], e[2]) for s, e in zip(states, encoded, strict=True)]
@@ -182,10 +185,10 @@ def collate(texts: Sequence[TrunkText]) -> TextBatch:
     )
 
 
-def text_trunk(config: TextConfig, vocabulary: Sequence[str]) -> TextTrunk:
+def text_trunk(config: TextConfig, vocabulary: Sequence[str], device: str = "cpu") -> TextTrunk:
     """The trunk that a configuration names."""
     if config.kind == "pretrained":
-        return PretrainedTrunk(config)
+        return PretrainedTrunk(config, device)
     return VocabularyTrunk(config, vocabulary)
 
 

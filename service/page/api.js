@@ -136,9 +136,7 @@ function problem(status, body) {
     (/** @type {{pointer: string, detail: string}} */ { pointer, detail }) =>
       `${pointer.slice(1)}: ${detail}`,
   );
-  const whole = details.detail ?? details.title ?? "";
-  // The whole often lists the fields already.
-  const told = [whole, ...fields.filter((field) => !whole.includes(field))].filter(Boolean);
+  const told = fields.length ? fields : [details.detail ?? details.title].filter(Boolean);
   return new ProblemError(status, told.map(sentence).join(" ") || `The service answered ${status}.`);
 }
 

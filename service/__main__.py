@@ -1,0 +1,5 @@
+"""`python -m service` is `sightline`."""
+
+from service.cli import main
+
+main()

@@ -1,0 +1,40 @@
+"""`sightline export`: from a run to a bundle that the service serves."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands.options import AsJson
+from service.progress import progress
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle.")],
+    name: Annotated[str, typer.Option(help="Name that answers carry.")] = "sightline",
+    data: Annotated[
+        Path | None, typer.Option(help="The data set, if it moved since.", show_default=False)
+    ] = None,
+    note: Annotated[
+        Path | None,
+        typer.Option(help="Text file: what the model card says of the training data."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a run into a bundle: weights, bank, layer weights, calibration, report, card."""
+    from model.export import export_run
+    from model.run import read_run
+
+    trained = read_run(run)
+    if data is not None:
+        trained = replace(trained, data=data)
+    told = "" if note is None else note.read_text(encoding="utf-8").strip()
+    with progress("captions scored") as advance:
+        fingerprint = export_run(trained, out, name, told, advance)
+    if as_json:
+        typer.echo(json.dumps({"bundle": str(out), "fingerprint": fingerprint}))
+    else:
+        typer.echo(f"{out}: {fingerprint}")

@@ -1,0 +1,74 @@
+"""`sightline index`: pictures and their captions into a collection."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.commands.options import (
+    AsJson,
+    Bundle,
+    DataDir,
+    DeviceName,
+    Url,
+    one_of,
+    settings_from,
+    tell,
+)
+
+
+def index(
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],
+    captions: Annotated[
+        Path | None,
+        typer.Option(help="captions.jsonl: sentences to store with the pictures it names."),
+    ] = None,
+    data_dir: DataDir = None,
+    url: Url = None,
+    bundle: Bundle = None,
+    device: DeviceName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add pictures to a collection, a folder's or a running service's.
+
+    What is there already is recognised by its content, so a run that was stopped can be repeated.
+    A file that can't be read is reported and left out.
+    """
+    one_of(data_dir, url)
+    settings = settings_from(data_dir=data_dir, bundle=bundle, device=device)
+
+    from service.captions import read_captions
+    from service.collection import open_collection
+    from service.destinations import OpenCollection, RunningService
+    from service.indexing import Destination, Report, index_photos
+    from service.photos import find_photos
+    from service.progress import progress
+    from service.remote import Remote
+
+    photos = find_photos(paths)
+    told = None if captions is None else read_captions(captions)
+
+    def into(destination: Destination) -> Report:
+        with progress("pictures") as advance:
+            return index_photos(destination, photos, told, advance)
+
+    if url is not None:
+        with Remote(url) as remote:
+            report = into(RunningService(remote))
+    else:
+        with open_collection(settings) as collection:
+            report = into(OpenCollection(collection))
+
+    counts = {outcome: report.counts[outcome] for outcome in ("new", "known", "failed")}
+    if as_json:
+        errors = [{"file": name, "error": words} for name, words in report.errors]
+        summary = {"files": report.files, "captioned": report.captioned, **counts}
+        typer.echo(json.dumps({**summary, "errors": errors}))
+    else:
+        tell(report.errors)
+        if captions is not None and report.captioned < report.files:
+            typer.echo(f"captions for {report.captioned:,} of {report.files:,} files", err=True)
+        typer.echo("{new:,} new, {known:,} already there, {failed:,} failed".format(**counts))
+    if counts["failed"] and not counts["new"] + counts["known"]:
+        raise typer.Exit(1)

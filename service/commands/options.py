@@ -1,0 +1,59 @@
+"""Options that several commands share, and settings made from them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from pydantic import ValidationError
+
+from service.settings import Settings
+
+MOST_ERRORS_SHOWN = 20
+
+Bundle = Annotated[
+    Path | None, typer.Option("--bundle", help="Folder of the trained model.", show_default=False)
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of the collection.", show_default=False)
+]
+DeviceName = Annotated[
+    Literal["auto", "cpu", "cuda"] | None,
+    typer.Option("--device", help="Where to compute.", show_default=False),
+]
+Url = Annotated[
+    str | None,
+    typer.Option("--url", help="A running service, instead of a folder.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def settings_from(**flags: Any) -> Settings:
+    """The settings: flags that were given, then `SIGHTLINE_*` variables, then the defaults.
+
+    A value that is wrong is a wrong call: exit status 2.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        raise typer.BadParameter("; ".join(_finding(found) for found in error.errors())) from error
+
+
+def one_of(data_dir: Path | None, url: str | None) -> None:
+    """Refuses a call that names both a folder and a service."""
+    if data_dir is not None and url is not None:
+        raise typer.BadParameter("give --data-dir or --url, not both")
+
+
+def tell(errors: Sequence[tuple[str, str]]) -> None:
+    """Prints what is wrong with which file; of very many the first."""
+    for name, words in errors[:MOST_ERRORS_SHOWN]:
+        typer.echo(f"{name}: {words}", err=True)
+    if len(errors) > MOST_ERRORS_SHOWN:
+        typer.echo(f"and {len(errors) - MOST_ERRORS_SHOWN:,} more (--json lists all)", err=True)
+
+
+def _finding(found: Any) -> str:
+    name = ".".join(str(part) for part in found["loc"])
+    message = str(found["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message

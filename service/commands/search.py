@@ -1,0 +1,81 @@
+"""`sightline search`: both directions, in the terminal."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.commands.options import (
+    AsJson,
+    Bundle,
+    DataDir,
+    DeviceName,
+    Url,
+    one_of,
+    settings_from,
+)
+from service.fields import MAX_RESULTS
+
+if TYPE_CHECKING:
+    from service.schemas import SearchResponse, SearchResult
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="Words, or the path of a picture.")],
+    k: Annotated[int, typer.Option("-k", min=1, max=MAX_RESULTS, help="Results.")] = 10,
+    rerank: Annotated[bool, typer.Option(help="Compare words with regions.")] = True,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what each word saw.")] = False,
+    data_dir: DataDir = None,
+    url: Url = None,
+    bundle: Bundle = None,
+    device: DeviceName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find pictures for words, or sentences for a picture."""
+    one_of(data_dir, url)
+    settings = settings_from(data_dir=data_dir, bundle=bundle, device=device)
+    picture = Path(query) if _is_file(query) else None
+    options = {"k": k, "rerank": rerank, "explain": explain}
+
+    from service.asking import ask_collection, ask_service
+    from service.collection import open_collection
+    from service.remote import Remote
+
+    if url is not None:
+        with Remote(url) as remote:
+            found = ask_service(remote, query, picture, options)
+    else:
+        with open_collection(settings) as collection:
+            found = ask_collection(collection, query, picture, options)
+    typer.echo(found.model_dump_json(indent=2) if as_json else _page(found))
+
+
+def _is_file(query: str) -> bool:
+    try:
+        return Path(query).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a NUL: words, then
+        return False
+
+
+def _page(found: "SearchResponse") -> str:
+    lines = [_line(place, result) for place, result in enumerate(found.results, start=1)]
+    if found.no_match:
+        lines.append("nothing here matches well; these are the nearest" if lines else "nothing yet")
+    took = found.took_ms
+    lines.append(
+        f"{found.reranked} of {found.candidates} candidates re-ranked in {took.total:.0f} ms "
+        f"(encode {took.encode:.0f}, search {took.search:.0f}, fetch {took.fetch:.0f}, "
+        f"rerank {took.rerank:.0f})"
+    )
+    return "\n".join(lines)
+
+
+def _line(place: int, result: "SearchResult") -> str:
+    name = result.text or result.metadata.get("file") or result.metadata.get("title") or ""
+    line = f"{place:4}  {result.probability:6.1%}  {result.id}  {name}".rstrip()
+    for word in result.explanation.words if result.explanation else ():
+        line += f"\n{'':14}{word.text:16} {word.score:6.3f}"
+        if word.regions:
+            line += f"  {json.dumps(word.regions[0].box)}"
+    return line

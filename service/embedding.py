@@ -1,0 +1,128 @@
+"""Embeddings to files that other tools open: `.npy`, `.faiss`, and ids as `.jsonl`."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import faiss
+import numpy as np
+from PIL import Image
+
+from model.errors import PictureError
+from model.matcher import Encoded, Matcher
+from service.captions import CaptionFile, read_captions
+from service.encode import read_picture
+from service.errors import StartError
+from service.settings import Settings
+
+T = TypeVar("T")
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a data set: a line for `.jsonl` and an encoding for each item."""
+
+    lines: list[dict[str, str]]
+    encoded: list[Encoded]
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """How many of each side were written, and pairs of file and words for what couldn't be."""
+
+    images: int
+    texts: int
+    errors: tuple[tuple[str, str], ...]
+
+
+def embed(
+    matcher: Matcher, settings: Settings, data: Path, out: Path, advance: Advance
+) -> Embedded:
+    """Encodes a folder with `captions.jsonl` and writes both sides into `out`.
+
+    `images.npy`, (n, d) float32, holds what is searched; `images_queries.npy` what the same
+    pictures ask with; `images.faiss` is an inner-product index over `images.npy`; line i of
+    `images.jsonl` names row i. The same for `texts`. So sentences for picture i are found by
+    searching `texts.faiss` with row i of `images_queries.npy`.
+
+    advance: called with items done and all items. Raises StartError when nothing can be read.
+    """
+    told = read_captions(data / "captions.jsonl")
+    errors = list(told.errors)
+    total = sum(1 + len(captions.sentences) for captions in told.pictures.values())
+    images = _pictures(matcher, settings, told, errors, lambda done: advance(done, total))
+    if not images.lines:
+        raise StartError(f"{data}: captions.jsonl names no picture that can be read")
+    texts = _sentences(
+        matcher, settings, told, images, lambda done: advance(len(images.lines) + done, total)
+    )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_side(out, "images", images)
+        write_side(out, "texts", texts)
+    except OSError as error:
+        raise StartError(f"{out}: {error.strerror}") from error
+    return Embedded(len(images.lines), len(texts.lines), tuple(errors))
+
+
+def write_side(out: Path, name: str, side: Side) -> None:
+    """Writes the four files of one side."""
+    vectors = np.stack([encoded.vector for encoded in side.encoded])
+    np.save(out / f"{name}.npy", vectors)
+    np.save(out / f"{name}_queries.npy", np.stack([encoded.query for encoded in side.encoded]))
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    faiss.write_index(index, str(out / f"{name}.faiss"))
+    lines = (json.dumps(line, ensure_ascii=False) for line in side.lines)
+    (out / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _pictures(
+    matcher: Matcher,
+    settings: Settings,
+    told: CaptionFile,
+    errors: list[tuple[str, str]],
+    advance: Callable[[int], None],
+) -> Side:
+    side = Side([], [])
+    for paths in _batches(list(told.pictures), settings.encode_batch_pictures):
+        pictures: list[Image.Image] = []
+        for path in paths:
+            try:
+                pictures.append(read_picture(path.read_bytes(), settings))
+            except OSError as error:
+                errors.append((str(path), error.strerror or str(error)))
+            except PictureError as error:
+                errors.append((str(path), str(error)))
+            else:
+                side.lines.append({"id": path.stem, "file": str(path)})
+        side.encoded.extend(matcher.encode_pictures(pictures) if pictures else [])
+        advance(len(side.encoded))
+    return side
+
+
+def _sentences(
+    matcher: Matcher,
+    settings: Settings,
+    told: CaptionFile,
+    images: Side,
+    advance: Callable[[int], None],
+) -> Side:
+    side = Side([], [])
+    for line in images.lines:
+        sentences = told.pictures[Path(line["file"])].sentences
+        side.lines.extend(
+            {"id": f"{line['id']}-{number}", "image": line["id"], "text": text}
+            for number, text in enumerate(sentences)
+        )
+    for lines in _batches(side.lines, settings.encode_batch_texts):
+        side.encoded.extend(matcher.encode_texts([line["text"] for line in lines]))
+        advance(len(side.encoded))
+    return side
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

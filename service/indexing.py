@@ -1,0 +1,120 @@
+"""Many pictures from disk into a collection: by content, so that a repeat costs next to nothing.
+
+Pictures go in under the SHA-256 of their file. A run that was stopped is simply started again:
+what is stored is recognised, what isn't is added.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from service.captions import CaptionFile, Captions
+from service.ingest import NewPicture
+from service.photos import PhotoFile
+
+NO_CAPTIONS = Captions((), {})
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of one file: `new`, `known` (its content was there), or `failed`."""
+
+    name: str
+    outcome: str
+    id: str | None = None
+    error: str | None = None
+
+
+@dataclass
+class Report:
+    """What became of all of them.
+
+    captioned: files that the caption file names. errors: pairs of file and words.
+    """
+
+    files: int
+    captioned: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+    def note(self, added: Added) -> None:
+        """Adds one file's outcome."""
+        self.counts[added.outcome] += 1
+        if added.error is not None:
+            self.errors.append((added.name, added.error))
+
+
+class Destination(Protocol):
+    """Where pictures go: a folder that this process has open, or a running service."""
+
+    workers: int
+    batch: int
+
+    def add(self, named: Sequence[tuple[str, NewPicture]]) -> list[Added]:
+        """Stores pictures with their captions; called from several threads at once."""
+        ...
+
+
+def index_photos(
+    destination: Destination,
+    photos: Sequence[PhotoFile],
+    captions: CaptionFile | None,
+    advance: Callable[[int, int], None],
+) -> Report:
+    """Adds every photo that can be read; one that can't is in the report, not a stop.
+
+    Batches are worked on by several threads; never more of them are in memory than there are
+    threads, and one more.
+    """
+    report = Report(len(photos))
+    if captions is not None:
+        report.captioned = sum(photo.path in captions.pictures for photo in photos)
+        report.errors += captions.errors
+    size = destination.batch
+    batches = (photos[start : start + size] for start in range(0, len(photos), size))
+    with ThreadPoolExecutor(destination.workers) as threads:
+        try:
+            for added in _in_parallel(threads, destination, batches, captions):
+                for one in added:
+                    report.note(one)
+                advance(report.counts.total(), len(photos))
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    return report
+
+
+def _in_parallel(
+    threads: ThreadPoolExecutor,
+    destination: Destination,
+    batches: Iterator[Sequence[PhotoFile]],
+    captions: CaptionFile | None,
+) -> Iterator[list[Added]]:
+    running: set[Future[list[Added]]] = set()
+    for batch in batches:
+        running.add(threads.submit(_add, destination, batch, captions))
+        if len(running) > destination.workers:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    for future in running:
+        yield future.result()
+
+
+def _add(
+    destination: Destination, photos: Sequence[PhotoFile], captions: CaptionFile | None
+) -> list[Added]:
+    readable: list[tuple[str, NewPicture]] = []
+    unreadable: list[Added] = []
+    for photo in photos:
+        try:
+            data = photo.path.read_bytes()
+        except OSError as error:
+            unreadable.append(Added(photo.name, "failed", error=error.strerror or str(error)))
+            continue
+        told = NO_CAPTIONS if captions is None else captions.pictures.get(photo.path, NO_CAPTIONS)
+        metadata = {"file": photo.name, **told.metadata}
+        sentences = told.sentences or None
+        readable.append((photo.name, NewPicture(data, None, metadata, sentences)))
+    return unreadable + (destination.add(readable) if readable else [])

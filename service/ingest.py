@@ -1,0 +1,240 @@
+"""One item in, one way through: bytes, decode, encode, record, index.
+
+Two steps, since they run in different pools: `prepare_*` does all the work that can fail for one
+item alone, and `store` writes what was prepared in one transaction. An item whose content is
+already stored under its id is not encoded again, which makes repeating an upload cheap.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image
+
+from index.records import Kind, Record
+from model.errors import PictureError
+from model.matcher import Encoded
+from model.picture import thumbnail
+from service.collection import Collection
+from service.encode import read_picture
+from service.errors import InvalidFieldsError
+from service.fields import MAX_CAPTIONS, check_id
+
+
+@dataclass(frozen=True)
+class NewPicture:
+    """A picture to store. No id: its content's hash. No metadata: what is there stays."""
+
+    data: bytes
+    id: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    captions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class NewText:
+    """A sentence to store. No id: its content's hash. No metadata: what is there stays."""
+
+    text: str
+    id: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is left to do for one item: records to write, metadata to change, or an error to tell.
+
+    With none of the three the item is already stored as it should be. `stale` are the ids of
+    captions that an earlier upload of the same picture left.
+    """
+
+    id: str
+    records: tuple[Record, ...] = ()
+    metadata: Mapping[str, Any] | None = None
+    stale: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one item: stored (new or not), or not stored because of `error`.
+
+    The id is None only for an item that was refused before it had one.
+    """
+
+    id: str | None
+    created: bool = False
+    error: Exception | None = None
+
+
+def prepare_pictures(collection: Collection, pictures: Sequence[NewPicture]) -> list[Prepared]:
+    """Decodes and encodes those that aren't stored yet, together. A bad one fails alone."""
+    hashes = [content_hash(picture.data) for picture in pictures]
+    ids = [picture.id or hash_ for picture, hash_ in zip(pictures, hashes, strict=True)]
+    known = collection.index.fetch("image", ids)
+    opened = [
+        None if _is_stored(record, hash_) else _opened(collection, picture.data)
+        for picture, hash_, record in zip(pictures, hashes, known, strict=True)
+    ]
+    new = [picture for picture in opened if isinstance(picture, Image.Image)]
+    encoded = iter(collection.matcher.encode_pictures(new) if new else [])
+    prepared = []
+    for item, id_, hash_, record, picture in zip(pictures, ids, hashes, known, opened, strict=True):
+        match picture:
+            case PictureError():
+                prepared.append(Prepared(id_, error=picture))
+                continue
+            case None:
+                made = _unchanged(id_, record, item.metadata)
+            case _:
+                metadata = _metadata(item.metadata, record)
+                made_record = _record(collection, id_, "image", next(encoded), metadata, hash_)
+                small = thumbnail(picture, collection.settings.thumbnail_side_pixels)
+                made = Prepared(id_, records=(replace(made_record, thumbnail=small),))
+        prepared.append(_with_captions(collection, made, item.captions))
+    return prepared
+
+
+def prepare_texts(collection: Collection, texts: Sequence[NewText]) -> list[Prepared]:
+    """Encodes those that aren't stored yet, together. A bad one fails alone."""
+    hashes = [content_hash(text.text.encode()) for text in texts]
+    ids = [text.id or hash_ for text, hash_ in zip(texts, hashes, strict=True)]
+    known = collection.index.fetch("text", ids)
+    errors = [_length_error(text.text, collection.settings.max_text_characters) for text in texts]
+    stored = [_is_stored(record, hash_) for record, hash_ in zip(known, hashes, strict=True)]
+    new = [
+        text.text
+        for text, error, there in zip(texts, errors, stored, strict=True)
+        if error is None and not there
+    ]
+    encoded = iter(collection.matcher.encode_texts(new) if new else [])
+    prepared = []
+    for text, id_, hash_, record, error, there in zip(
+        texts, ids, hashes, known, errors, stored, strict=True
+    ):
+        if error is not None:
+            prepared.append(Prepared(id_, error=error))
+        elif there:
+            prepared.append(_unchanged(id_, record, text.metadata))
+        else:
+            metadata = _metadata(text.metadata, record)
+            made = _record(collection, id_, "text", next(encoded), metadata, hash_)
+            prepared.append(Prepared(id_, records=(replace(made, text=text.text),)))
+    return prepared
+
+
+def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> list[Outcome]:
+    """Writes all records in one transaction. On return they are durable and searchable.
+
+    Raises StorageError; nothing of the transaction is written then.
+    """
+    index = collection.index
+    records = [record for item in prepared for record in item.records]
+    created = iter(index.upsert(records) if records else [])
+    outcomes = []
+    for item in prepared:
+        if item.error is not None:
+            outcomes.append(Outcome(item.id, error=item.error))
+            continue
+        new = [next(created) for _ in item.records]
+        if item.metadata is not None:
+            index.update_metadata(kind, item.id, item.metadata)
+        if item.stale:
+            index.delete("text", item.stale)
+        outcomes.append(Outcome(item.id, created=_is_new(item, kind, new)))
+    return outcomes
+
+
+def content_hash(data: bytes) -> str:
+    """SHA-256, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _record(
+    collection: Collection,
+    id_: str,
+    kind: Kind,
+    encoded: Encoded,
+    metadata: Mapping[str, Any],
+    hash_: str,
+) -> Record:
+    return Record(
+        id=id_,
+        kind=kind,
+        vector=encoded.vector,
+        arrays=encoded.arrays,
+        metadata=metadata,
+        tags=tuple(tag for tag, _ in collection.matcher.top_tags(encoded.arrays)),
+        content_hash=hash_,
+    )
+
+
+def _is_stored(record: Record | None, hash_: str) -> bool:
+    return record is not None and record.content_hash == hash_
+
+
+def _metadata(given: Mapping[str, Any] | None, record: Record | None) -> Mapping[str, Any]:
+    if given is not None:
+        return given
+    return {} if record is None else record.metadata
+
+
+def _unchanged(id_: str, record: Record | None, metadata: Mapping[str, Any] | None) -> Prepared:
+    same = metadata is None or (record is not None and dict(record.metadata) == dict(metadata))
+    return Prepared(id_, metadata=None if same else metadata)
+
+
+def _opened(collection: Collection, data: bytes) -> Image.Image | PictureError:
+    try:
+        return read_picture(data, collection.settings)
+    except PictureError as error:
+        return error
+
+
+def _length_error(text: str, limit: int) -> InvalidFieldsError | None:
+    length = len(text.strip())
+    if 1 <= length <= limit:
+        return None
+    return InvalidFieldsError.one(
+        "/text",
+        f"a text has 1 to {limit:,} characters besides white space around it, not {length:,}",
+    )
+
+
+def _with_captions(
+    collection: Collection, picture: Prepared, captions: tuple[str, ...] | None
+) -> Prepared:
+    """The picture with its captions, and with those of an earlier upload that it has to lose."""
+    if captions is None:
+        return picture
+    ids = [f"{picture.id}-{n}" for n in range(MAX_CAPTIONS)]
+    try:
+        check_id(ids[-1])
+    except ValueError as error:
+        return Prepared(
+            picture.id, error=InvalidFieldsError.one("/captions", f"as the id of a text, {error}")
+        )
+    of_picture = {"image_id": picture.id}
+    texts = [NewText(text, id_, of_picture) for text, id_ in zip(captions, ids, strict=False)]
+    prepared = prepare_texts(collection, texts)
+    for number, text in enumerate(prepared):
+        if text.error is not None:
+            wrong = InvalidFieldsError.one(f"/captions/{number}", str(text.error))
+            return Prepared(picture.id, error=wrong)
+    before = collection.index.fetch("text", ids[len(captions) :])
+    stale = tuple(
+        record.id
+        for record in before
+        if record is not None and record.metadata.get("image_id") == picture.id
+    )
+    records = (*picture.records, *(record for text in prepared for record in text.records))
+    return replace(picture, records=records, stale=stale)
+
+
+def _is_new(item: Prepared, kind: Kind, new: Sequence[bool]) -> bool:
+    return any(
+        created
+        for record, created in zip(item.records, new, strict=True)
+        if record.kind == kind and record.id == item.id
+    )

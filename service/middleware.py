@@ -1,0 +1,194 @@
+"""What every request passes: its id, its size, where it comes from, and headers that protect.
+
+Plain ASGI, outermost first: `Envelope` (request id, security headers, the last resort for errors),
+then `Gate` (host name, other sites, body size).
+"""
+
+import logging
+import re
+import uuid
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from fastapi import Response
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import BodyTooLargeError, CrossSiteError, OtherHostError, ServiceError
+from service.problems import problem_of, problem_of_status, respond
+from service.settings import Settings, is_loopback
+
+log = logging.getLogger("sightline.http")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+# Swagger UI and ReDoc start from an inline script, style their elements inline, and ReDoc
+# searches in a worker made from a blob. They show nothing that a user uploaded.
+DOCS_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+DOCS_PATHS = ("/docs", "/redoc")
+CHANGING_METHODS = ("POST", "PUT", "PATCH", "DELETE")
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id under which a request is answered and logged."""
+    request_id: str = scope["state"]["request_id"]
+    return request_id
+
+
+class Envelope:
+    """Gives each response its request id and security headers, and each failure an answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _taken_or_new(Headers(scope=scope).get("x-request-id", ""))
+        scope.setdefault("state", {})["request_id"] = request_id
+        policy = DOCS_POLICY if scope["path"].startswith(DOCS_PATHS) else PAGE_POLICY
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["Content-Security-Policy"] = policy
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            log.info("%s %s: the client hung up [%s]", scope["method"], scope["path"], request_id)
+        except Exception as error:
+            if started:
+                raise
+            # The one place that sees every unexpected error: logged whole, told without details.
+            log.exception("%s %s failed [%s]", scope["method"], scope["path"], request_id)
+            await respond(problem_of(error), request_id)(scope, receive, send_with_headers)
+
+
+class Gate:
+    """Refuses foreign host names, changes that other sites ask for, and bodies over the limit.
+
+    A body is refused while it arrives, if its length wasn't announced.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        limit = body_limit(scope["path"], headers.get("content-type", ""), self._settings)
+        refusal = next(self._refusals(scope["method"], headers, limit), None)
+        if refusal is not None:
+            await respond(problem_of(refusal), request_id_of(scope))(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                # An HTTPException, since the framework turns any other error of reading into 400.
+                raise HTTPException(413, str(_too_large(limit)))
+            return message
+
+        await self._app(scope, receive_within_limit, send)
+
+    def _refusals(self, method: str, headers: Headers, limit: int) -> Iterator[ServiceError]:
+        host = headers.get("host", "")
+        if not self._settings.allow_open_network and not is_loopback(_name_of(host)):
+            # A page whose own name was made to lead here (DNS rebinding) counts as this service's
+            # page for a browser, but can't hide that name.
+            yield OtherHostError(
+                f"this service answers as localhost, not as {host!r}; behind a proxy, set "
+                "SIGHTLINE_ALLOW_OPEN_NETWORK=true"
+            )
+        if method in CHANGING_METHODS and _is_cross_site(headers, host):
+            origin = headers.get("origin", "another site")
+            yield CrossSiteError(f"requests from pages of {origin} are refused")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > limit:
+            yield _too_large(limit)
+
+
+def body_limit(path: str, content_type: str, settings: Settings) -> int:
+    """The most bytes that the body of a request may have."""
+    if path == "/images:bulk":
+        return settings.max_bulk_body_bytes
+    if path == "/search/image-to-text" or content_type.startswith("multipart/"):
+        return settings.max_body_bytes
+    return settings.max_json_bytes
+
+
+def answer_http_exception(scope: Scope, error: HTTPException) -> Response:
+    """The framework's own refusals (no such path, no such method, body too large)."""
+    if error.status_code == 413:
+        problem = problem_of(BodyTooLargeError(error.detail))
+    else:
+        problem = problem_of_status(error.status_code, _refusal_in_words(scope, error))
+    return respond(problem, request_id_of(scope), error.headers)
+
+
+def _name_of(host: str) -> str:
+    """The name in a `Host` header, without port and brackets.
+
+    >>> _name_of("[::1]:8000"), _name_of("localhost:8000"), _name_of("127.0.0.1")
+    ('::1', 'localhost', '127.0.0.1')
+    """
+    name = host.rpartition(":")[0] if re.search(r":\d*$", host) else host
+    return name.removeprefix("[").removesuffix("]").lower()
+
+
+def _is_cross_site(headers: Headers, host: str) -> bool:
+    # Fetch metadata is right behind every proxy; older browsers, and plain HTTP, have Origin alone.
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != host
+
+
+def _refusal_in_words(scope: Scope, error: HTTPException) -> str:
+    match error.status_code:
+        case 404:
+            return f"there is nothing at {scope['path']}"
+        case 405:
+            allowed = (error.headers or {}).get("Allow", "other methods")
+            return f"{scope['path']} answers {allowed}, not {scope['method']}"
+        case _:
+            return error.detail
+
+
+def _too_large(limit: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"the request's body is over the limit of {limit:,} bytes")
+
+
+def _taken_or_new(given: str) -> str:
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

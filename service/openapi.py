@@ -1,0 +1,88 @@
+"""The OpenAPI document: the models of hand-read bodies, and problem details on every route."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from service import __version__, schemas
+from service.problems import MEDIA_TYPE
+
+TITLE = "Sightline"
+DESCRIPTION = """Finds photos with sentences and sentences with photos, and shows which region
+answered which word.
+
+Errors are problem details (RFC 9457): `type`, `title`, `status`, `detail`, and for wrong fields
+`errors` with a JSON pointer to each. Every response carries `X-Request-ID`."""
+TAGS = [
+    {"name": "search", "description": "Pictures for a sentence, sentences for a picture."},
+    {"name": "images", "description": "The pictures of the collection."},
+    {"name": "texts", "description": "The sentences of the collection."},
+    {"name": "operations", "description": "For who runs the service."},
+]
+BODIES = (
+    schemas.TextQuery,
+    schemas.PictureQuery,
+    schemas.PictureQueryForm,
+    schemas.TextItem,
+    schemas.BulkTexts,
+    schemas.PictureForm,
+    schemas.BulkPictureItem,
+    schemas.BulkPicturesForm,
+    schemas.MetadataPatch,
+    schemas.Problem,
+)
+BODY_ERRORS = {
+    "400": "The body is not the JSON or the form that it says it is.",
+    "413": "The body or the picture is over a limit.",
+    "415": "The body has a type that this route doesn't read.",
+    "422": "A field is wrong; `errors` names it and its limit.",
+}
+BUSY = "Too many requests wait already; `Retry-After` says when to come back."
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The document, built once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=TITLE,
+            version=__version__,
+            summary="Image-text retrieval",
+            description=DESCRIPTION,
+            tags=TAGS,
+            routes=app.routes,
+        )
+        _, definitions = models_json_schema(
+            [(model, "validation") for model in BODIES],
+            ref_template="#/components/schemas/{model}",
+        )
+        components = document.setdefault("components", {}).setdefault("schemas", {})
+        for name, schema in definitions["$defs"].items():
+            components.setdefault(name, schema)
+        for name in ("HTTPValidationError", "ValidationError"):
+            components.pop(name, None)
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                _add_problems(method, path, operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _add_problems(method: str, path: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)
+    if "requestBody" in operation:
+        for status, description in BODY_ERRORS.items():
+            responses[status] = _problem(description)
+    elif operation.get("parameters"):
+        responses["422"] = _problem(BODY_ERRORS["422"])
+    if ("{id}" in path and method != "put") or path == "/search/image-to-text":
+        responses["404"] = _problem("There is no item with this id.")
+    if path != "/healthz":
+        responses["503"] = _problem(BUSY)
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -1,0 +1,92 @@
+"""Step 4 of a search: the candidates scored by all layers, as many as the deadline allows."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.matcher import Encoded, Kind, Matcher
+
+SLICE = 16
+
+
+@dataclass(frozen=True)
+class StageScoresOf:
+    """The layers' scores of one candidate; None where the re-ranker didn't score it."""
+
+    global_: float
+    entity: float | None = None
+    relation: float | None = None
+    semantic: float | None = None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One candidate: its place after the first stage (from 0), its scores, its probability."""
+
+    place: int
+    score: float
+    probability: float
+    stages: StageScoresOf
+
+
+def first_stage_alone(
+    matcher: Matcher, query_kind: Kind, first_stage: np.ndarray, start: int = 0
+) -> list[Ranked]:
+    """The candidates from `start` on as the first stage left them; first_stage: (n,) float32."""
+    probabilities = matcher.first_stage_probability(query_kind, first_stage[start:])
+    return [
+        Ranked(
+            place,
+            float(first_stage[place]),
+            float(probability),
+            StageScoresOf(float(first_stage[place])),
+        )
+        for place, probability in enumerate(probabilities, start)
+    ]
+
+
+def rerank(
+    matcher: Matcher,
+    query: Encoded,
+    query_kind: Kind,
+    first_stage: np.ndarray,
+    candidates: Sequence[Mapping[str, np.ndarray]],
+    ids: Sequence[str],
+    deadline: float | None = None,
+) -> tuple[list[Ranked], int]:
+    """Candidates best first, and how many were scored.
+
+    first_stage: (n,) float32, descending. deadline: on `time.perf_counter`'s clock; candidates are
+    scored best first in slices until the next slice would end after it. Those left follow the
+    scored ones in the order of the first stage. Ties go by id.
+    """
+    size = SLICE if deadline is not None else max(1, len(candidates))
+    scored: list[Ranked] = []
+    longest = 0.0
+    for start in range(0, len(candidates), size):
+        begun = time.perf_counter()
+        if deadline is not None and begun + longest >= deadline:
+            break
+        part = slice(start, start + size)
+        scores = matcher.score(query, query_kind, first_stage[part], candidates[part])
+        scored += [
+            Ranked(
+                start + i,
+                float(scores.total[i]),
+                float(scores.probability[i]),
+                StageScoresOf(
+                    float(scores.global_[i]),
+                    float(scores.entity[i]),
+                    float(scores.relation[i]),
+                    float(scores.semantic[i]),
+                ),
+            )
+            for i in range(len(scores.total))
+        ]
+        longest = max(longest, time.perf_counter() - begun)
+    best_first = sorted(scored, key=lambda ranked: (-ranked.score, ids[ranked.place]))
+    return best_first + first_stage_alone(matcher, query_kind, first_stage, len(scored)), len(
+        scored
+    )

@@ -1,0 +1,70 @@
+"""Is it up, is it ready, what does it hold; tags; and the page."""
+
+import time
+
+from fastapi import APIRouter, Depends
+from starlette.responses import FileResponse
+
+from service import __version__
+from service.listing import tags
+from service.pages import PAGE_FOLDER
+from service.parameters import KindOf, only_parameters
+from service.running import Service
+from service.schemas import Health, Readiness, Stats, Tags
+
+router = APIRouter()
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> FileResponse:
+    """The web page."""
+    return FileResponse(PAGE_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/tags", tags=["images"], dependencies=[Depends(only_parameters("kind"))])
+async def get_tags(service: Service, kind: KindOf = "image") -> Tags:
+    """The tags of the stored items with their counts, most frequent first."""
+    return await service.searchers.run(tags, service.collection, kind)
+
+
+@router.get("/healthz", tags=["operations"])
+async def healthz() -> Health:
+    """The process is up."""
+    return Health()
+
+
+@router.get("/readyz", tags=["operations"])
+async def readyz(service: Service) -> Readiness:
+    """The model and the index are loaded, and the index answers."""
+    collection = service.collection
+    stats = await service.searchers.run(collection.index.stats)
+    return Readiness(
+        model=collection.matcher.name,
+        fingerprint=collection.matcher.fingerprint,
+        device=collection.device,
+        index_device=stats["device"],
+        generation=stats["generation"],
+        images=stats["counts"]["image"],
+        texts=stats["counts"]["text"],
+    )
+
+
+@router.get("/stats", tags=["operations"])
+async def stats(service: Service) -> Stats:
+    """Counts, sizes, and how busy the pools are."""
+    collection = service.collection
+    found = await service.searchers.run(collection.index.stats)
+    return Stats(
+        version=__version__,
+        model=collection.matcher.name,
+        fingerprint=collection.matcher.fingerprint,
+        device=collection.device,
+        uptime_s=round(time.monotonic() - service.started, 1),
+        counts=found["counts"],
+        index=found,
+        queues={
+            "encoding": service.encoders.load(),
+            "searching": service.searchers.load(),
+            "writing": service.writer.load(),
+        },
+    )

@@ -1,0 +1,93 @@
+"""The running service: its collection, and the pools in which all its work is done.
+
+Who runs where. The event loop parses, validates and sends. `encoders` decode pictures and run the
+model's towers; `searchers` search, fetch, re-rank, and read single items; `writer` is one thread,
+so that writes are in one order and a read followed by a write there is atomic.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from model.matcher import Encoded, Kind
+from service.collection import Collection, open_collection
+from service.ingest import Outcome, Prepared, store
+from service.pool import BoundedPool
+from service.results import answer, to_json
+from service.schemas import SearchOptions
+from service.search import ask_of, search
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Running:
+    """What hangs on the app while it serves."""
+
+    collection: Collection
+    encoders: BoundedPool
+    searchers: BoundedPool
+    writer: BoundedPool
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the service started with."""
+        return self.collection.settings
+
+    async def search(
+        self,
+        encode: Callable[[], Encoded],
+        kind: Kind,
+        options: SearchOptions,
+        sentence: str | None = None,
+    ) -> bytes:
+        """One query, one way through; the answer as JSON, since big ones take a while to write."""
+        ask = ask_of(options, self.collection, time.perf_counter())
+        query, encode_s = await self.encoders.run(_timed, encode)
+
+        def job() -> bytes:
+            found = search(self.collection, query, kind, ask, encode_s)
+            return to_json(answer(self.collection, query, kind, sentence, ask, found))
+
+        return await self.searchers.run(job)
+
+    async def add(self, kind: Kind, prepare: Callable[[], list[Prepared]]) -> list[Outcome]:
+        """Prepares items off the event loop, then writes them in one transaction."""
+        prepared = await self.encoders.run(prepare)
+        return await self.writer.run(store, self.collection, kind, prepared)
+
+
+@contextmanager
+def run(settings: Settings) -> Iterator[Running]:
+    """Opens everything and closes it in order: first the work, then what it works on."""
+    with open_collection(settings) as collection:
+        retry = settings.retry_after_s
+        running = Running(
+            collection,
+            BoundedPool("encoding", settings.encoder_workers, settings.encoder_queue, retry),
+            BoundedPool("searching", settings.search_workers, settings.search_queue, retry),
+            BoundedPool("writing", 1, settings.write_queue, retry),
+        )
+        try:
+            yield running
+        finally:
+            for pool in (running.encoders, running.searchers, running.writer):
+                pool.close()
+
+
+def running_of(request: Request) -> Running:
+    """The running service behind a request."""
+    running: Running = request.app.state.running
+    return running
+
+
+Service = Annotated[Running, Depends(running_of)]
+
+
+def _timed(encode: Callable[[], Encoded]) -> tuple[Encoded, float]:
+    begun = time.perf_counter()
+    return encode(), time.perf_counter() - begun

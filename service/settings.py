@@ -1,0 +1,140 @@
+"""Every setting, in one frozen object, read once at start from flags and `SIGHTLINE_*` variables.
+
+Nothing below this file reads the environment.
+"""
+
+import ipaddress
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 1024 * 1024
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Settings(BaseSettings):
+    """Settings of the service and of the command line. Units are in the names."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGHTLINE_", frozen=True, extra="forbid")
+
+    bundle: Path = Field(
+        Path(__file__).resolve().parent.parent / "bundle",
+        description="Folder of the trained model.",
+    )
+    data_dir: Path = Field(Path("data"), description="Folder of the catalog and its vectors.")
+    device: Device = Field(
+        "auto",
+        description="Where the model and the vectors run. `cuda` without a usable GPU is an error "
+        "at start.",
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    allow_open_network: bool = Field(
+        False,
+        description="Listen on an address that is not loopback, and answer under any host name, "
+        "although there are no API keys: for a container whose port is published on loopback, or "
+        "behind a proxy that checks.",
+    )
+    shutdown_grace_s: int = Field(
+        10, ge=0, le=600, description="Time that running requests get to finish on shutdown."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line that is written."
+    )
+
+    torch_threads: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Threads inside one encoding or re-ranking. With both cores of a small "
+        "machine busy, more than one makes torch wait for itself.",
+    )
+    faiss_threads: int = Field(1, ge=1, le=256, description="Threads inside one vector search.")
+    encoder_workers: int = Field(
+        2, ge=1, le=256, description="Pictures or texts that are decoded and encoded at once."
+    )
+    encoder_queue: int = Field(
+        64, ge=0, description="Encodings that may wait; beyond it requests get 503."
+    )
+    search_workers: int = Field(2, ge=1, le=256, description="Searches that run at once.")
+    search_queue: int = Field(
+        128, ge=0, description="Searches and reads that may wait; beyond it requests get 503."
+    )
+    write_queue: int = Field(
+        64, ge=0, description="Writes that may wait for the one writer; beyond it, 503."
+    )
+    retry_after_s: int = Field(1, ge=1, le=3600, description="`Retry-After` of a 503.")
+    encode_batch_pictures: int = Field(
+        8, ge=1, le=256, description="Pictures of one bulk request that are encoded together."
+    )
+    encode_batch_texts: int = Field(
+        64, ge=1, le=1024, description="Texts of one bulk request that are encoded together."
+    )
+
+    default_candidates: int = Field(
+        100, ge=1, le=100_000, description="Candidates of the first stage when none are asked for."
+    )
+    max_candidates: int = Field(
+        1000, ge=1, le=100_000, description="Largest `candidates`, and so the largest `k`."
+    )
+    max_text_characters: int = Field(
+        1000, ge=1, le=100_000, description="Longest text that is stored."
+    )
+    max_bulk_texts: int = Field(1000, ge=1, le=100_000, description="Texts of one bulk request.")
+    max_bulk_pictures: int = Field(
+        256,
+        ge=1,
+        le=100_000,
+        description="Pictures of one bulk request; each over 1 MiB holds a file open meanwhile.",
+    )
+    max_json_bytes: int = Field(
+        8 * MEBIBYTE, ge=1024, description="Body of a request that carries no picture."
+    )
+    max_body_bytes: int = Field(
+        48 * MEBIBYTE, ge=1024, description="Body of a request that carries one picture."
+    )
+    max_bulk_body_bytes: int = Field(
+        512 * MEBIBYTE, ge=1024, description="Body of a bulk upload of pictures."
+    )
+    max_picture_bytes: int = Field(32 * MEBIBYTE, ge=1024, description="One picture's file.")
+    max_picture_pixels: int = Field(
+        64_000_000, ge=1, description="Width times height of a picture."
+    )
+    max_picture_side_pixels: int = Field(
+        20_000, ge=1, description="Width, and height, of a picture."
+    )
+    thumbnail_side_pixels: int = Field(
+        384, ge=16, le=4096, description="Longer side of the stored thumbnail."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.default_candidates > self.max_candidates:
+            raise ValueError(
+                f"default_candidates ({self.default_candidates}) is above "
+                f"max_candidates ({self.max_candidates})"
+            )
+        if not self.allow_open_network and not is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host} is reachable from other machines and there are no API keys; "
+                "listen on 127.0.0.1, or set SIGHTLINE_ALLOW_OPEN_NETWORK=true if something in "
+                "front of the service keeps strangers out"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,60 @@
+"""The documentation pages work on a machine without a network: nothing comes from elsewhere."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.helpers import Server
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        reason = f"{CHROMIUM} is missing: install Debian's chromium to see the pages in a browser"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"), [("/docs", "/search/text-to-image"), ("/redoc", "Pictures for a sentence")]
+)
+def test_a_documentation_page_renders_without_a_network(
+    server: Server, browser: Browser, path: str, shown: str
+) -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type == "error" else None,
+    )
+    page.goto(server.url + path)
+    expect(page.get_by_text(shown).first).to_be_visible(timeout=30_000)
+    page.close()
+    elsewhere = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
+    assert elsewhere == []
+    assert complaints == []
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
+def test_pages_load_nothing_from_elsewhere(server: Server, path: str) -> None:
+    html = httpx.get(server.url + path).raise_for_status().text
+    loaded = re.findall(r"""(?:src|href|url)\s*[=:(]\s*["']?([^"'\s)>]+)""", html)
+    assert loaded
+    assert [address for address in loaded if re.match(r"(?:[a-z]+:)?//", address)] == []

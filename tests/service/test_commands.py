@@ -1,0 +1,210 @@
+"""The command line: what it prints, what it leaves behind, and its exit status."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from service import cli
+from tests.helpers import Server, jpeg, wait_until
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with three photos, a file that isn't one, and captions for two of them."""
+    folder = tmp_path / "photos"
+    (folder / "album").mkdir(parents=True)
+    for number, name in enumerate(("a.jpg", "album/b.png", "c.JPG")):
+        (folder / name).write_bytes(jpeg(number))
+    (folder / "broken.jpg").write_bytes(jpeg(9)[:200])
+    (folder / "notes.txt").write_text("not a picture by its name")
+    (folder / ".hidden.jpg").write_bytes(jpeg(8))
+    lines = [
+        {"image": "a.jpg", "captions": ["a dog runs", "a dog on grass"], "metadata": {"by": "me"}},
+        {"image": "album/b.png", "captions": ["a cat sleeps"], "split": "train"},
+        {"image": "c.JPG", "captions": "not a list"},
+    ]
+    text = "\n".join(json.dumps(line) for line in lines) + "\n{broken\n"
+    (folder / "captions.jsonl").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def run(
+    toy_bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """Runs a command in this process: its exit status, standard output, standard error."""
+    monkeypatch.setenv("SIGHTLINE_BUNDLE", str(toy_bundle))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sightline", *(str(a) for a in arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        status = end.value.code or 0
+        assert isinstance(status, int)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def test_help_is_there_for_every_command(run: Any) -> None:
+    status, out, _ = run("--help")
+    assert status == 0
+    for command in ("serve", "index", "search", "embed", "verify", "rebuild"):
+        assert command in out
+        status, described, _ = run(command, "--help")
+        assert status == 0
+        assert "Usage: sightline" in described
+
+
+def test_help_does_not_wait_for_the_model() -> None:
+    code = "import sys, service.cli; print(sorted({'torch', 'faiss'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nonsense"], "No such command"),
+        (["search"], "Missing argument"),
+        (["search", "dog", "-k", "0"], "-k"),
+        (["search", "dog", "--data-dir", "a", "--url", "http://x"], "not both"),
+        (["serve", "--port", "70000"], "port"),
+        (["serve", "--host", "0.0.0.0"], "reachable from other machines"),
+        (["serve", "--device", "tpu"], "--device"),
+        (["index"], "Missing argument"),
+    ],
+)
+def test_a_wrong_call_is_2_and_says_why(run: Any, arguments: list[str], words: str) -> None:
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert words in " ".join(err.replace("│", " ").split())
+
+
+def test_work_that_fails_is_1_and_says_why(run: Any, tmp_path: Path) -> None:
+    status, _, err = run("index", tmp_path / "nowhere", "--data-dir", tmp_path / "d")
+    assert (status, err) == (1, f"sightline: {tmp_path / 'nowhere'}: no such file or folder\n")
+    status, _, err = run("search", "dog", "--bundle", tmp_path / "none")
+    assert status == 1
+    assert err.startswith("sightline: ")
+    status, _, err = run("search", "dog", "--url", "http://127.0.0.1:1")
+    assert status == 1
+    assert err.startswith("sightline: http://127.0.0.1:1: ")
+
+
+def test_photos_are_indexed_once_with_captions(run: Any, photos: Path, tmp_path: Path) -> None:
+    arguments = ("index", photos, "--captions", photos / "captions.jsonl", "--json")
+    status, out, _ = run(*arguments, "--data-dir", tmp_path / "d")
+    report = json.loads(out)
+    assert status == 0
+    assert (report["files"], report["new"], report["known"], report["failed"]) == (4, 3, 0, 1)
+    assert report["captioned"] == 2
+    wrong = {Path(error["file"]).name: error["error"] for error in report["errors"]}
+    assert wrong.keys() == {"captions.jsonl:3", "captions.jsonl:4", "broken.jpg"}
+    status, out, _ = run(*arguments, "--data-dir", tmp_path / "d")
+    report = json.loads(out)
+    assert (report["new"], report["known"], report["failed"]) == (0, 3, 1)
+    status, out, _ = run("verify", "--data-dir", tmp_path / "d", "--json")
+    assert json.loads(out) == {"items": {"image": 3, "text": 3}, "problems": []}
+
+
+def test_only_failures_are_a_failure(run: Any, photos: Path, tmp_path: Path) -> None:
+    status, out, err = run("index", photos / "broken.jpg", "--data-dir", tmp_path / "d")
+    assert (status, out) == (1, "0 new, 0 already there, 1 failed\n")
+    assert err.startswith("broken.jpg: ")
+
+
+def test_a_service_and_a_folder_answer_alike(
+    run: Any, photos: Path, tmp_path: Path, server: Server
+) -> None:
+    captions = photos / "captions.jsonl"
+    for place in (("--data-dir", tmp_path / "d"), ("--url", server.url)):
+        for expected in (
+            "3 new, 0 already there, 1 failed\n",
+            "0 new, 3 already there, 1 failed\n",
+        ):
+            status, out, _ = run("index", photos, "--captions", captions, *place)
+            assert (status, out) == (0, expected)
+    for query in ("a dog", photos / "a.jpg"):
+        _, here, _ = run("search", query, "--explain", "--json", "--data-dir", tmp_path / "d")
+        _, there, _ = run("search", query, "--explain", "--json", "--url", server.url)
+        assert rounded(here)["results"] == rounded(there)["results"]
+        assert len(rounded(here)["results"]) == 3
+
+
+def rounded(document: str) -> Any:
+    """JSON with numbers as exact as encoding alone and encoding in a batch agree."""
+    return json.loads(document, parse_float=lambda number: round(float(number), 3))
+
+
+def test_a_search_is_readable_in_the_terminal(run: Any, photos: Path, tmp_path: Path) -> None:
+    run("index", photos, "--captions", photos / "captions.jsonl", "--data-dir", tmp_path / "d")
+    status, out, _ = run("search", "a dog", "-k", 2, "--explain", "--data-dir", tmp_path / "d")
+    assert status == 0
+    assert out.startswith("   1  ")
+    assert ".jpg" in out or ".png" in out
+    assert "3 of 3 candidates re-ranked" in out
+    status, out, _ = run("search", photos / "a.jpg", "--no-rerank", "--data-dir", tmp_path / "d")
+    assert "a cat sleeps" in out
+    assert "0 of 3 candidates re-ranked" in out
+
+
+def test_embeddings_open_in_other_tools(run: Any, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "embeddings"
+    status, _, err = run("embed", "--data", photos, "--out", out)
+    assert status == 0
+    assert "captions.jsonl:3" in err
+    images, queries = np.load(out / "images.npy"), np.load(out / "texts_queries.npy")
+    assert len(images) == 2
+    index = faiss.read_index(str(out / "images.faiss"))
+    scores, rows = index.search(queries, 2)
+    assert np.allclose(np.take_along_axis(queries @ images.T, rows, axis=1), scores, atol=1e-5)
+    lines = [json.loads(line) for line in (out / "texts.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in lines] == ["a dog runs", "a dog on grass", "a cat sleeps"]
+    assert [line["image"] for line in lines] == ["a", "a", "b"]
+
+
+def test_a_rebuild_keeps_everything(run: Any, photos: Path, tmp_path: Path) -> None:
+    run("index", photos, "--data-dir", tmp_path / "d")
+    before = run("search", "dog", "--json", "--data-dir", tmp_path / "d")
+    status, out, _ = run("rebuild", "--data-dir", tmp_path / "d")
+    assert (status, out) == (0, "rebuilt: 3 images, 0 texts\n")
+    after = run("search", "dog", "--json", "--data-dir", tmp_path / "d")
+    assert json.loads(after[1])["results"] == json.loads(before[1])["results"]
+
+
+def test_ctrl_c_keeps_what_is_stored(toy_bundle: Path, tmp_path: Path, run: Any) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(400):
+        (folder / f"{number:03}.jpg").write_bytes(jpeg(number))
+    command = [sys.executable, "-m", "service", "index", str(folder), "--data-dir"]
+    process = subprocess.Popen(
+        [*command, str(tmp_path / "d")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "SIGHTLINE_BUNDLE": str(toy_bundle), "OMP_NUM_THREADS": "1"},
+    )
+    wal = tmp_path / "d"
+    wait_until(lambda: any(f.stat().st_size > 200_000 for f in wal.glob("*-wal")), 60)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    status, out, _ = run("verify", "--data-dir", tmp_path / "d", "--json")
+    assert status == 0
+    kept = json.loads(out)["items"]["image"]
+    assert 0 < kept < 400
+    _, out, _ = run("index", folder, "--data-dir", tmp_path / "d", "--json")
+    report = json.loads(out)
+    assert (report["new"], report["known"]) == (400 - kept, kept)

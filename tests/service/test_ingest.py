@@ -1,0 +1,120 @@
+"""Items on their way in: what is encoded, what is recognised, what fails alone."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from model.matcher import Matcher
+from service.collection import Collection
+from service.errors import InvalidFieldsError
+from service.ingest import NewPicture, NewText, content_hash, prepare_pictures, prepare_texts, store
+from tests.helpers import jpeg
+
+
+def add_pictures(collection: Collection, *pictures: NewPicture) -> list[tuple[str | None, bool]]:
+    outcomes = store(collection, "image", prepare_pictures(collection, pictures))
+    assert [outcome.error for outcome in outcomes] == [None] * len(pictures)
+    return [(outcome.id, outcome.created) for outcome in outcomes]
+
+
+def test_a_picture_becomes_a_whole_record(collection: Collection) -> None:
+    assert add_pictures(collection, NewPicture(jpeg(1), "a", {"n": 1})) == [("a", True)]
+    record = collection.index.get("image", "a")
+    assert record is not None
+    [encoded] = collection.matcher.encode_pictures([decoded(jpeg(1))])
+    assert record.vector.tolist() == pytest.approx(encoded.vector.tolist(), abs=1e-6)
+    assert record.arrays.keys() == encoded.arrays.keys()
+    assert record.tags == tuple(tag for tag, _ in collection.matcher.top_tags(encoded.arrays))
+    assert record.content_hash == content_hash(jpeg(1))
+    assert record.thumbnail is not None
+    assert record.thumbnail.startswith(b"\xff\xd8")
+
+
+def decoded(data: bytes) -> Any:
+    from model.picture import decode
+
+    return decode(data)
+
+
+def test_what_is_stored_is_not_encoded_again(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_pictures(collection, NewPicture(jpeg(1), "a"))
+    encodings: list[int] = []
+    encode = Matcher.encode_pictures
+
+    def counted(self: Matcher, pictures: Any) -> Any:
+        encodings.append(len(pictures))
+        return encode(self, pictures)
+
+    monkeypatch.setattr(Matcher, "encode_pictures", counted)
+    assert add_pictures(collection, NewPicture(jpeg(1), "a"), NewPicture(jpeg(2), "b")) == [
+        ("a", False),
+        ("b", True),
+    ]
+    assert encodings == [1]
+
+
+def test_the_same_file_twice_in_a_batch_is_one_picture(collection: Collection) -> None:
+    added = add_pictures(collection, NewPicture(jpeg(1)), NewPicture(jpeg(1)))
+    assert added == [(content_hash(jpeg(1)), True), (content_hash(jpeg(1)), False)]
+    assert collection.index.count("image") == 1
+
+
+def test_a_bad_picture_fails_alone(collection: Collection) -> None:
+    pictures = [NewPicture(jpeg(1), "a"), NewPicture(b"words", "b"), NewPicture(jpeg(3), "c")]
+    outcomes = store(collection, "image", prepare_pictures(collection, pictures))
+    assert [(outcome.id, outcome.created, outcome.error is None) for outcome in outcomes] == [
+        ("a", True, True),
+        ("b", False, False),
+        ("c", True, True),
+    ]
+    assert collection.index.count("image") == 2
+    # Each kept the vector of its own file, not its neighbour's.
+    [third] = collection.matcher.encode_pictures([decoded(jpeg(3))])
+    record = collection.index.get("image", "c")
+    assert record is not None
+    assert record.vector.tolist() == pytest.approx(third.vector.tolist(), abs=1e-6)
+
+
+def test_metadata_that_is_not_given_stays(collection: Collection) -> None:
+    add_pictures(collection, NewPicture(jpeg(1), "a", {"n": 1}))
+    add_pictures(collection, NewPicture(jpeg(2), "a"))
+    assert metadata_of(collection, "a") == {"n": 1}
+    add_pictures(collection, NewPicture(jpeg(2), "a", {}))
+    assert metadata_of(collection, "a") == {}
+
+
+def metadata_of(collection: Collection, id_: str) -> dict[str, Any]:
+    record = collection.index.get("image", id_)
+    assert record is not None
+    return dict(record.metadata)
+
+
+def test_a_bad_caption_keeps_its_picture_out(collection: Collection) -> None:
+    picture = NewPicture(jpeg(1), "a", None, ("fine", "x" * 1001))
+    [outcome] = store(collection, "image", prepare_pictures(collection, [picture]))
+    assert isinstance(outcome.error, InvalidFieldsError)
+    assert outcome.error.problems[0].pointer == "/captions/1"
+    assert collection.index.count("image") == collection.index.count("text") == 0
+
+
+def test_an_id_with_no_room_for_captions_is_refused(collection: Collection) -> None:
+    picture = NewPicture(jpeg(1), "x" * 199, None, ("one",))
+    [outcome] = store(collection, "image", prepare_pictures(collection, [picture]))
+    assert isinstance(outcome.error, InvalidFieldsError)
+    assert outcome.error.problems[0].pointer == "/captions"
+
+
+def test_captions_of_others_are_left_alone(collection: Collection) -> None:
+    store(collection, "text", prepare_texts(collection, [NewText("mine", "a-1")]))
+    add_pictures(collection, NewPicture(jpeg(1), "a", None, ("only one",)))
+    assert collection.index.get("text", "a-1") is not None
+
+
+def test_the_length_of_a_text_follows_the_setting(collection: Collection) -> None:
+    settings = collection.settings.model_copy(update={"max_text_characters": 3})
+    narrow = replace(collection, settings=settings)
+    prepared = prepare_texts(narrow, [NewText(" abc "), NewText("abcd"), NewText("  ")])
+    assert [item.error is None for item in prepared] == [True, False, False]
