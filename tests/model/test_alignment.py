@@ -239,3 +239,55 @@ def test_only_keeps_weights_that_sum_to_one() -> None:
     assert fewer.mask.tolist() == [[True, False, True, False], [False, True, False, False]]
     np.testing.assert_allclose(fewer.weights.sum(1).numpy(), [1, 1], atol=1e-6)
     assert bool((fewer.weights[~fewer.mask] == 0).all())
+
+
+@pytest.mark.parametrize("assignment", ["soft", "hard"])
+@pytest.mark.parametrize("garbage", [0.0, 1.0, -50.0])
+def test_word_attention_does_not_depend_on_padding(assignment, garbage: float) -> None:
+    random = np.random.default_rng(11)
+    regions, words = nodes(random, [5], 6), nodes(random, [3], 6)
+    wide = []
+    for some in (regions, words):
+        vectors = torch.cat([some.vectors, torch.full((1, 2, 6), garbage)], dim=1)
+        mask = torch.cat([some.mask, torch.zeros(1, 2, dtype=torch.bool)], dim=1)
+        wide.append(Nodes(vectors, mask, torch.cat([some.weights, torch.zeros(1, 2)], dim=1)))
+    alignment = Alignment(tags=3, assignment=assignment)
+    with torch.inference_mode():
+        weights, relevance = alignment.word_attention(regions, words)
+        wide_weights, wide_relevance = alignment.word_attention(*wide)
+    np.testing.assert_allclose(wide_weights[:3, :5], weights, atol=1e-5)
+    assert bool((wide_weights[:, 5:] == 0).all())
+    np.testing.assert_allclose(wide_relevance[:3], relevance, atol=1e-5)
+
+
+def test_hard_assignment_scores_both_fine_layers_by_the_most_similar_node() -> None:
+    random = np.random.default_rng(12)
+    pictures, texts = codes(random, [3, 6]), codes(random, [2, 5, 1])
+    hard = Alignment(tags=5, assignment="hard")
+    with torch.inference_mode():
+        layers = hard(pictures, texts)
+        expected = {
+            name: sum(hardest_alignment(getattr(pictures, name), getattr(texts, name))) / 2
+            for name in ("entity", "relation")
+        }
+        soft = Alignment(tags=5)(pictures, texts)
+    for name, score in expected.items():
+        np.testing.assert_allclose(getattr(layers, name), score, atol=1e-6)
+        assert not np.allclose(getattr(layers, name), getattr(soft, name), atol=1e-2)
+    np.testing.assert_array_equal(hard.entity(pictures.entity, texts.entity), layers.entity)
+    np.testing.assert_array_equal(layers.global_, soft.global_)
+    np.testing.assert_array_equal(layers.semantic, soft.semantic)
+
+
+def test_hard_word_attention_is_all_on_the_most_similar_region() -> None:
+    random = np.random.default_rng(13)
+    regions, words = nodes(random, [6], 8), nodes(random, [4], 8)
+    similarity = words.vectors[0] @ regions.vectors[0].T
+    with torch.inference_mode():
+        weights, relevance = Alignment(3, "hard").word_attention(regions, words)
+        word_to_region, _ = hardest_alignment(regions, words)
+    np.testing.assert_array_equal(weights, np.eye(6)[similarity.argmax(1)])
+    np.testing.assert_allclose(relevance, similarity.amax(1), atol=1e-6)
+    assert float((relevance * words.weights[0]).sum()) == pytest.approx(
+        float(word_to_region), abs=1e-6
+    )

@@ -5,11 +5,12 @@ import torch
 
 from model.bank import (
     Bank,
+    bank_offsets,
     draw,
     draw_rows,
     from_arrays,
-    picture_offsets,
-    text_offsets,
+    picture_bank_scores,
+    text_bank_scores,
     to_arrays,
 )
 from model.coding import score_all, take
@@ -71,12 +72,12 @@ def test_offsets_are_those_of_the_fused_scores() -> None:
     made, net, random = bank(), network(), np.random.default_rng(5)
     fusion = Fusion.model_validate({"global": 1, "entity": 0.2, "relation": 0.5, "semantic": 0.3})
     items = codes(random, [2, 6], tags=8)
-    of_pictures = picture_offsets(net, made, items, fusion, 20.0)
+    of_pictures = bank_offsets(picture_bank_scores(net, made, items), fusion, 20.0)
     expected = fusion.fine(score_all(net.alignment, items, made.captions))
     np.testing.assert_allclose(of_pictures.fine, offsets(expected, 20.0), atol=1e-5)
     similarity = (items.global_ @ made.global_captions.T).numpy()
     np.testing.assert_allclose(of_pictures.global_, offsets(similarity, 20.0), atol=1e-5)
-    of_texts = text_offsets(net, made, items, fusion, 20.0)
+    of_texts = bank_offsets(text_bank_scores(net, made, items), fusion, 20.0)
     expected = fusion.fine(score_all(net.alignment, made.pictures, items)).T
     np.testing.assert_allclose(of_texts.fine, offsets(expected, 20.0), atol=1e-5)
 
@@ -84,7 +85,8 @@ def test_offsets_are_those_of_the_fused_scores() -> None:
 def test_an_items_offset_does_not_depend_on_its_batch() -> None:
     made, net = bank(), network()
     items = codes(np.random.default_rng(6), [2, 6, 1], tags=8)
-    together = text_offsets(net, made, items, Fusion(), 20.0)
+    together = bank_offsets(text_bank_scores(net, made, items), Fusion(), 20.0)
     for row in range(3):
-        alone = text_offsets(net, made, take(items, slice(row, row + 1)), Fusion(), 20.0)
+        one = take(items, slice(row, row + 1))
+        alone = bank_offsets(text_bank_scores(net, made, one), Fusion(), 20.0)
         np.testing.assert_allclose(alone.fine, together.fine[row : row + 1], atol=1e-5)

@@ -126,10 +126,10 @@ def test_a_manifest_that_does_not_fit_is_refused(copy: Path, change, message: st
 
 
 def test_a_hash_that_was_changed_along_with_its_file_still_shows(copy: Path) -> None:
-    tags = b'["cat", "dog", "man"]'
-    (copy / "tags.json").write_bytes(tags)
+    words = b'["cat", "dog", "man"]'
+    (copy / "vocabulary.json").write_bytes(words)
     edit_manifest(
-        copy, lambda m: m["files"].update({"tags.json": hashlib.sha256(tags).hexdigest()})
+        copy, lambda m: m["files"].update({"vocabulary.json": hashlib.sha256(words).hexdigest()})
     )
     with pytest.raises(BundleError, match="fingerprint"):
         load_bundle(copy)
@@ -172,8 +172,40 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
         load_bundle(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("text", ["[]", "3", '"x"', '{"format": 1, "files": 3}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "3", '"x"', '{"format": 1, "files": []}', '{"format": 1, "files": 3}']
+)
 def test_a_manifest_of_another_shape_is_refused(copy: Path, text: str) -> None:
     (copy / "manifest.json").write_text(text)
     with pytest.raises(BundleError, match=r"manifest\.json: not the manifest of a bundle"):
         load_bundle(copy)
+
+
+def test_another_number_of_tags_than_the_sizes_say_is_refused(
+    loaded: Bundle, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleError, match=r"tags\.json: 3 tags, config\.json says 8"):
+        rewritten(replace(loaded, tags=loaded.tags[:3]), tmp_path / "fewer")
+
+
+def test_a_bundle_replaces_the_one_before_it_as_a_whole(loaded: Bundle, tmp_path: Path) -> None:
+    first = rewritten(loaded, tmp_path / "bundle")
+    (tmp_path / "bundle" / "of-an-older-format.json").write_text("{}")
+    # What a kill in the middle of an export leaves beside it.
+    (tmp_path / "bundle.new").mkdir()
+    (tmp_path / "bundle.new" / "half").write_bytes(b"half a file")
+    scoring = loaded.scoring.model_copy(update={"strength": 0.75})
+    second = rewritten(replace(loaded, scoring=scoring), tmp_path / "bundle")
+    assert second.fingerprint != first.fingerprint
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
+    names = {file.name for file in (tmp_path / "bundle").iterdir()}
+    assert names == {*FILES, "manifest.json"}
+
+
+def test_a_bundle_that_cannot_be_written_leaves_the_one_before_it(
+    loaded: Bundle, tmp_path: Path
+) -> None:
+    first = rewritten(loaded, tmp_path / "bundle")
+    with pytest.raises(TypeError, match="JSON serializable"):
+        rewritten(replace(loaded, report={"rows": object()}), tmp_path / "bundle")
+    assert load_bundle(tmp_path / "bundle").fingerprint == first.fingerprint

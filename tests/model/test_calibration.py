@@ -119,3 +119,15 @@ def test_direction_says_that_nothing_matches_where_the_right_items_are_missing()
     assert (found.total.probability(present) >= found.no_match_below - 1e-6).mean() > 0.95
     assert (found.total.probability(absent) < found.no_match_below).mean() > 0.95
     assert 0 < found.no_match_below < 1
+
+
+def test_a_gallery_of_one_picture_can_be_calibrated() -> None:
+    # Without its picture no query has anything left, so there is nothing to refuse.
+    scores = np.linspace(0.4, 0.8, 5, dtype=np.float32)[:, None]
+    found = fit_direction(scores, scores, np.ones((5, 1), dtype=bool))
+    assert 0 < found.no_match_below <= 1
+    assert (found.total.probability(scores) >= found.no_match_below - 1e-6).all()
+
+
+def test_the_threshold_with_nothing_to_refuse_keeps_every_positive() -> None:
+    assert separating_threshold(np.array([0.7, 0.4]), np.array([])) == 0.4

@@ -1,5 +1,7 @@
 """Whole splits and blocks of scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from model.alignment import Alignment
 from model.coding import by_length, code_pictures, code_texts, concatenate, score_all, take
 from model.network import Network
 from model.words import VocabularyTrunk
-from tests.model.samples import PRECOMPUTED_RUN, captions_of, codes, scene_features
+from tests.model.samples import PRECOMPUTED_RUN, captions_of, codes, nodes, scene_features
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +91,23 @@ def test_codes_of_different_lengths_are_padded_together() -> None:
     assert both.kept.shape == (3, 4)
     np.testing.assert_array_equal(take(both, slice(2, 3)).global_, right.global_)
     np.testing.assert_array_equal(take(both, slice(2, 3)).entity.vectors, right.entity.vectors)
+
+
+def test_a_block_keeps_phrases_behind_the_last_word_that_was_kept() -> None:
+    # As word dropout may leave it: of three words the first, of three phrases the last.
+    random = np.random.default_rng(3)
+    pictures, some = codes(random, [3]), codes(random, [3])
+    texts = replace(
+        some,
+        entity=some.entity.only(torch.tensor([[True, False, False]])),
+        relation=nodes(random, [3], 6).only(torch.tensor([[False, False, True]])),
+    )
+    ((_, part),) = by_length(texts, 5)
+    assert part.entity.mask.tolist() == [[True, False, False]]
+    assert part.relation.mask.tolist() == [[False, False, True]]
+    alignment = Alignment(tags=5)
+    with torch.inference_mode():
+        whole = alignment(pictures, texts)
+    found = score_all(alignment, pictures, texts)
+    np.testing.assert_allclose(found["entity"], whole.entity, atol=1e-6)
+    np.testing.assert_allclose(found["relation"], whole.relation, atol=1e-6)

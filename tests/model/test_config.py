@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from model.config import ModelConfig, RunConfig, read_run_config
+from model.config import ModelConfig, RegionConfig, RunConfig, TextConfig, read_run_config
 from model.errors import ConfigError
 
 
@@ -40,7 +40,11 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[training]\nlearning_rat = 1\n", ["training.learning_rat", "not permitted"]),
         ("[model.regions]\nkind = 'detector'\n", ["model.regions.kind", "grid", "precomputed"]),
         ("[training]\nepochs = 'many'\n", ["training.epochs", "integer"]),
-        ("[training]\nlearning_rate = nan\n", ["training.learning_rate"]),
+        ("[training]\nlearning_rate = nan\n", ["training.learning_rate", "finite"]),
+        ("[training]\nlearning_rate = inf\n", ["training.learning_rate", "finite"]),
+        ("[model.text]\nfeature_size = 300\n", ["model.text", "feature_size", "384"]),
+        ("[model.regions]\nfeature_size = 2048\n", ["model.regions", "feature_size", "1280"]),
+        ("[model.regions]\npixels = 300\n", ["model.regions", "pixels: 300", "multiple of 32"]),
         ("[training\n", ["line 1"]),
     ],
 )
@@ -81,3 +85,9 @@ def test_a_file_that_is_no_utf8_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"# \xff\n")
     with pytest.raises(ConfigError, match=r"run\.toml: 'utf-8' codec"):
         read_run_config(file)
+
+
+def test_parts_that_bring_no_network_may_have_any_size() -> None:
+    regions = RegionConfig(kind="precomputed", feature_size=2048, pixels=300)
+    text = TextConfig(kind="vocabulary", feature_size=300)
+    assert (regions.feature_size, text.feature_size) == (2048, 300)

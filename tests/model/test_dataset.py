@@ -159,3 +159,29 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "dev_ims.npy", np.array([[[{"a": 1}]]]), allow_pickle=True)
     with pytest.raises(DataError, match=r"dev_ims\.npy: not a NumPy array file"):
         read_split(tmp_path, "dev")
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0b", "\x1c"])
+def test_only_a_line_feed_ends_a_caption(tmp_path: Path, odd: str) -> None:
+    write_precomputed_split(tmp_path, "dev", range(2))
+    edit_captions(tmp_path, lambda lines: [*lines[:3], f"a dog{odd}runs", *lines[4:]])
+    captions = read_split(tmp_path, "dev").captions
+    assert len(captions) == 10
+    assert captions[3] == f"a dog{odd}runs"
+
+
+def test_a_carriage_return_belongs_to_the_end_of_the_line(tmp_path: Path) -> None:
+    write_precomputed_split(tmp_path, "dev", range(2))
+    file = tmp_path / "dev_caps.txt"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert read_split(tmp_path, "dev").captions == [*captions_of(0), *captions_of(1)]
+
+
+@pytest.mark.parametrize("wrong", [-0.01, 1.01, 480.0, np.nan, np.inf])
+def test_boxes_that_are_no_fractions_are_refused(tmp_path: Path, wrong: float) -> None:
+    write_precomputed_split(tmp_path, "dev", range(2))
+    boxes = np.load(tmp_path / "dev_boxes.npy")
+    boxes[1, 7, 2] = wrong
+    np.save(tmp_path / "dev_boxes.npy", boxes)
+    with pytest.raises(DataError, match=r"dev_boxes\.npy: boxes have to be fractions"):
+        read_split(tmp_path, "dev")

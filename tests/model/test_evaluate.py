@@ -6,7 +6,9 @@ import pytest
 from model.bundle import Bundle
 from model.coding import code_pictures, code_texts
 from model.dataset import read_split
+from model.errors import ConfigError
 from model.evaluate import (
+    BankScores,
     PairScores,
     ablation_rows,
     calibrate,
@@ -20,6 +22,7 @@ from model.evaluate import (
     two_stage,
 )
 from model.fusion import LAYERS, Fusion
+from model.hubness import offsets
 from model.recall import Recall, recall
 from model.report import split_report
 from model.words import text_trunk
@@ -130,6 +133,12 @@ def test_folds_hold_their_pictures_with_their_own_texts() -> None:
     )
 
 
+def test_more_folds_than_pictures_are_refused() -> None:
+    assert len(in_folds(scores(pictures=2), 2)) == 2
+    with pytest.raises(ConfigError, match="folds: 5 of 2 pictures"):
+        in_folds(scores(pictures=2), 5)
+
+
 def test_folds_are_easier_than_the_whole() -> None:
     pairs = scores(pictures=40)
     folds = [evaluation_rows(part, FUSION, 0.5, 5)["exhaustive"] for part in in_folds(pairs, 5)]
@@ -152,19 +161,18 @@ def test_a_calibration_fits_its_own_pairs() -> None:
 
 
 @pytest.fixture(scope="module")
-def coded(trained_bundle: Bundle, precomputed_folder):
+def coded(trained_bundle: Bundle, precomputed_folder) -> tuple[PairScores, BankScores]:
     split = read_split(precomputed_folder, "dev")
     network = trained_bundle.network()
     features = np.stack([np.asarray(example.features) for example in split.examples])
     trunk = text_trunk(trained_bundle.config.text, trained_bundle.vocabulary)
     pictures, texts = code_pictures(network, features), code_texts(network, trunk(split.captions))
-    pairs = score_pairs(network, pictures, texts, split.owners, trained_bundle.bank, Fusion(), 20.0)
-    return network, pictures, texts, pairs
+    return score_pairs(network, pictures, texts, split.owners, trained_bundle.bank, 20.0)
 
 
-def test_ablation_has_a_row_for_each_layer_alone_and_left_out(coded, trained_bundle) -> None:
-    network, pictures, texts, pairs = coded
-    rows = ablation_rows(network, pictures, texts, pairs, trained_bundle.bank, 20.0, STRENGTH)
+def test_ablation_has_a_row_for_each_layer_alone_and_left_out(coded) -> None:
+    pairs, bank = coded
+    rows = ablation_rows(pairs, bank, STRENGTH)
     assert set(rows) == {
         *(f"{layer} alone" for layer in LAYERS),
         *(f"without {layer}" for layer in LAYERS),
@@ -172,31 +180,27 @@ def test_ablation_has_a_row_for_each_layer_alone_and_left_out(coded, trained_bun
         "all four",
     }
     assert all(0 <= row.rsum <= 600 for row in rows.values())
-    assert rows["global alone"] == recall(*pairs.first_stage(STRENGTH), pairs.owners)
+    with_offsets = bank.offsets(pairs, Fusion())
+    alone = recall(*with_offsets.first_stage(STRENGTH), pairs.owners)
+    assert rows["global alone"].rsum == pytest.approx(alone.rsum)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_fusion_of_one_layer_weighs_that_layer_alone(coded, trained_bundle, layer: str) -> None:
-    network, pictures, texts, pairs = coded
-    fusion, fitted = fit_fusion(
-        network, pictures, texts, pairs, trained_bundle.bank, 20.0, STRENGTH, (layer,)
-    )
+def test_a_fusion_of_one_layer_weighs_that_layer_alone(coded, layer: str) -> None:
+    fusion, fitted = fit_fusion(*coded, STRENGTH, (layer,))
     weights = fusion.model_dump(by_alias=True)
     assert [name for name in LAYERS if weights[name] > 0] == [layer]
     if layer == "global":
         assert not fitted.picture_fine.any() and not fitted.text_fine.any()
 
 
-def test_fitted_weights_come_with_the_fine_offsets_that_belong_to_them(
-    coded, trained_bundle
-) -> None:
-    network, pictures, texts, pairs = coded
-    fusion, fitted = fit_fusion(
-        network, pictures, texts, pairs, trained_bundle.bank, 20.0, STRENGTH
-    )
-    again = score_pairs(network, pictures, texts, pairs.owners, trained_bundle.bank, fusion, 20.0)
-    np.testing.assert_allclose(fitted.picture_fine, again.picture_fine, atol=1e-6)
-    np.testing.assert_allclose(fitted.text_fine, again.text_fine, atol=1e-6)
+def test_fitted_weights_come_with_the_fine_offsets_that_belong_to_them(coded) -> None:
+    pairs, bank = coded
+    fusion, fitted = fit_fusion(pairs, bank, STRENGTH)
+    expected = offsets(fusion.fine(bank.pictures), 20.0)
+    np.testing.assert_allclose(fitted.picture_fine, expected, atol=1e-6)
+    expected = offsets(fusion.fine(bank.texts), 20.0)
+    np.testing.assert_allclose(fitted.text_fine, expected, atol=1e-6)
     assert fusion.entity + fusion.relation + fusion.semantic == pytest.approx(1)
 
 

@@ -15,7 +15,12 @@ from model.export import best_network, export_run
 from model.matcher import Matcher
 from model.run import Run, train_run
 from tests.model.conftest import ignore, quiet
-from tests.model.samples import GRID_RUN, drawing
+from tests.model.samples import (
+    GRID_RUN,
+    PRECOMPUTED_RUN,
+    drawing,
+    write_precomputed_folder,
+)
 
 
 def test_the_report_has_the_three_rows_both_ways_and_the_curve(trained_bundle: Bundle) -> None:
@@ -64,6 +69,25 @@ def test_the_card_says_what_was_measured_and_what_it_is_bad_at(
     assert f"| {report['rows']['exhaustive']['rsum']} |" in card
     assert "precomputed region features of 24" in card
     assert "{" not in card
+
+
+def test_the_card_tells_what_was_noted_of_the_training_data(trained: Run, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    noted = "They were painted for these tests."
+    export_run(trained, tmp_path / "bundle", "tiny", noted, lambda *step: steps.append(step))
+    card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert noted in card.split("## Training data")[1].split("##")[0]
+    assert steps[-1] == (60, 60)
+
+
+def test_one_validation_picture_is_too_few(tmp_path: Path) -> None:
+    data = write_precomputed_folder(tmp_path / "data", validation=1)
+    run = train_run(
+        PRECOMPUTED_RUN, data, tmp_path / "run", tmp_path / "cache", False, quiet, ignore
+    )
+    with pytest.raises(DataError, match="dev: one picture is too few"):
+        export_run(run, tmp_path / "bundle", "tiny")
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_exporting_twice_gives_the_same_fingerprint(

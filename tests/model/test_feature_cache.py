@@ -9,7 +9,7 @@ from PIL import Image
 from model.dataset import Example, read_split
 from model.errors import DataError
 from model.feature_cache import FeatureCache
-from tests.model.samples import write_captioned_folder
+from tests.model.samples import drawing, write_captioned_folder
 
 
 class Averages:
@@ -118,3 +118,36 @@ def test_an_example_without_pixels_is_named(tmp_path: Path) -> None:
     rows = [Example("dev-0", ("a dog",), features=np.zeros((36, 4), dtype=np.float32))]
     with pytest.raises(DataError, match="dev-0: no picture"):
         FeatureCache(tmp_path, Averages(), rows, 1).fill(ignore)
+
+
+@pytest.mark.parametrize("name", ["features", "done"])
+def test_a_kill_while_the_files_are_made_does_not_break_the_cache(
+    tmp_path: Path, examples, in_one_go: np.ndarray, name: str
+) -> None:
+    FeatureCache(tmp_path, Averages(), examples, 3)
+    (folder,) = tmp_path.iterdir()
+    # As the kill leaves it: made beside, under the name of a process, but not yet in its place.
+    (folder / f"{name}.npy").rename(folder / f"{name}.7.npy")
+    found = FeatureCache(tmp_path, Averages(), examples, 3).fill(ignore, batch=2)
+    np.testing.assert_array_equal(found, in_one_go)
+
+
+def test_other_pictures_under_the_same_names_have_features_of_their_own(tmp_path: Path) -> None:
+    one, two = (write_captioned_folder(tmp_path / name, 3, 1) for name in ("one", "two"))
+    for number in range(3):
+        drawing(number + 9).save(two / f"images/{number}.jpg", quality=92)
+    found = []
+    for folder in (one, two):
+        rows = read_split(folder, "train").examples
+        found.append(np.array(FeatureCache(tmp_path / "cache", Averages(), rows, 1).fill(ignore)))
+    assert not np.allclose(found[0], found[1])
+
+
+def test_a_data_set_that_moved_finds_its_features_again(tmp_path: Path) -> None:
+    folder = write_captioned_folder(tmp_path / "here", 3, 1)
+    FeatureCache(tmp_path / "cache", Averages(), read_split(folder, "train").examples, 1).fill(
+        ignore
+    )
+    moved, again = folder.rename(tmp_path / "there"), Averages(calls=0)
+    FeatureCache(tmp_path / "cache", again, read_split(moved, "train").examples, 1).fill(ignore)
+    assert again.seen == 0

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.alignment import node_alignment
-from model.bank import picture_offsets, text_offsets
+from model.bank import bank_offsets, picture_bank_scores, text_bank_scores
 from model.bundle import Bundle, load_bundle
 from model.calibration import Calibration, Direction, Logistic
 from model.coding import code_pictures, code_texts
@@ -65,9 +65,9 @@ def test_score_is_alignment_fusion_and_offsets_of_the_network(
         layers = network.alignment(picture_codes, text_codes)
     parts = {name: getattr(layers, name).numpy() for name in ("entity", "relation", "semantic")}
     global_, fine = layers.global_.numpy(), scoring.fusion.fine(parts)
-    sides = (network, bundle.bank)
-    of_pictures = picture_offsets(*sides, picture_codes, scoring.fusion, scoring.beta)
-    of_texts = text_offsets(*sides, text_codes, scoring.fusion, scoring.beta)
+    how = (scoring.fusion, scoring.beta)
+    of_pictures = bank_offsets(picture_bank_scores(network, bundle.bank, picture_codes), *how)
+    of_texts = bank_offsets(text_bank_scores(network, bundle.bank, text_codes), *how)
 
     for j, text in enumerate(texts):
         found = asked(matcher, text, "text", pictures)
@@ -330,3 +330,25 @@ def test_arrays_are_plain_numpy_of_small_types(pictures, texts) -> None:
     }
     assert types(texts[0].arrays) == {**common, "spans": "int32"}
     assert types(pictures[0].arrays) == {**common, "saliency": "float32", "boxes": "uint16"}
+
+
+def test_an_absent_region_takes_no_box(trained_bundle: Bundle) -> None:
+    features = np.zeros_like(scene_features(0))
+    features[[0, 20]] = scene_features(0)[[0, 20]]
+    (item,) = Matcher(trained_bundle).picture_records(
+        code_pictures(trained_bundle.network(), features[None]), scene_boxes(0)[None]
+    )
+    assert len(item.arrays["entity"]) == len(item.arrays["saliency"]) == 2
+    np.testing.assert_allclose(item.arrays["boxes"] / 65535, scene_boxes(0)[[0, 20]], atol=1e-4)
+
+
+def test_a_stored_item_asks_as_the_original_did(matcher, pictures, texts) -> None:
+    for original, kind, items in ((pictures[2], "image", texts), (texts[1], "text", pictures)):
+        stored = {name: quantised(array) for name, array in original.arrays.items()}
+        again = Matcher.from_stored(original.vector.copy(), stored)
+        for name in ("vector", "query", "query_same_kind"):
+            found, expected = getattr(again, name), getattr(original, name)
+            assert found.dtype == np.float32
+            np.testing.assert_array_equal(found, expected)
+        exact, rounded = (asked(matcher, query, kind, items).total for query in (original, again))
+        np.testing.assert_allclose(rounded, exact, atol=0.01)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.alignment import hardest_alignment
 from model.network import Network
 from model.words import VocabularyTrunk, collate
 from tests.model.samples import FEATURES, PRECOMPUTED_RUN, scene_features
@@ -63,3 +64,14 @@ def test_tags_start_at_their_share_of_pictures() -> None:
     with torch.inference_mode():
         found = network.pictures(arrays(1)).tags.sigmoid()[0].numpy()
     np.testing.assert_allclose(found, share.clip(1e-4, 1 - 1e-4), atol=0.1)
+
+
+def test_the_assignment_that_is_configured_is_the_one_that_scores() -> None:
+    torch.manual_seed(0)
+    hard = Network(CONFIG.model_copy(update={"assignment": "hard"}), VOCABULARY).eval()
+    texts = collate(VocabularyTrunk(CONFIG.text, VOCABULARY)(["a dog on grass", "dog"]))
+    with torch.inference_mode():
+        pictures, codes = hard.pictures(arrays()), hard.texts(texts)
+        found = hard.alignment(pictures, codes).entity
+        expected = sum(hardest_alignment(pictures.entity, codes.entity)) / 2
+    np.testing.assert_allclose(found, expected, atol=1e-6)

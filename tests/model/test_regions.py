@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from model.config import RegionConfig
 from model.errors import ConfigError
@@ -18,7 +19,7 @@ def test_grid_boxes_tile_the_picture_row_by_row() -> None:
     assert float(areas.sum()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("pixels", [32, 64, 80, 96, 100])
+@pytest.mark.parametrize("pixels", [32, 64, 96, 160])
 def test_the_trunk_gives_what_the_extractor_promises(pixels: int) -> None:
     config = RegionConfig(pixels=pixels, side=2)
     grid = extractor(config)
@@ -29,6 +30,12 @@ def test_the_trunk_gives_what_the_extractor_promises(pixels: int) -> None:
     assert features.shape == (2, 4, 1280)
     boxes = grid.boxes()
     assert boxes is not None and boxes.shape == (4, 4)
+
+
+@pytest.mark.parametrize("pixels", [33, 65, 80, 100, 129, 130])
+def test_a_grid_of_pixels_that_the_network_cannot_halve_is_refused(pixels: int) -> None:
+    with pytest.raises(ValidationError, match=f"pixels: {pixels} is no multiple of 32"):
+        RegionConfig(kind="grid", pixels=pixels)
 
 
 def test_a_picture_alone_or_in_a_batch_gives_the_same_arrays() -> None:

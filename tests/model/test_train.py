@@ -15,7 +15,13 @@ from model.errors import ConfigError, DataError
 from model.run import read_run, train_run, validation_split
 from model.train import learn_words
 from tests.model.conftest import ignore, quiet
-from tests.model.samples import GRID_RUN, PRECOMPUTED_RUN, captions_of, write_precomputed_split
+from tests.model.samples import (
+    GRID_RUN,
+    PRECOMPUTED_RUN,
+    captions_of,
+    write_precomputed_folder,
+    write_precomputed_split,
+)
 
 
 class KilledError(Exception):
@@ -113,6 +119,16 @@ def assert_equal(one: Any, other: Any, where: str = "") -> None:
         assert one == other, where
 
 
+def assert_same_run(one: Path, other: Path) -> None:
+    """The same weights, the same state to resume from, the same curve but for the clock."""
+    assert_equal(states(one), states(other))
+    curves = [
+        [{k: v for k, v in line.items() if k != "train_s"} for line in lines_of(folder)]
+        for folder in (one, other)
+    ]
+    assert curves[0] == curves[1]
+
+
 THREE_EPOCHS = longer(PRECOMPUTED_RUN, epochs=3, batch_pictures=9)
 
 
@@ -135,12 +151,49 @@ def test_killed_and_resumed_equals_uninterrupted(
             train(THREE_EPOCHS, precomputed_folder, tmp_path, number > 0, kill_at(*moment))
     # What is asked for on the command line does not change a run that has begun.
     train(longer(THREE_EPOCHS, epochs=9), precomputed_folder, tmp_path, resume=True)
-    assert_equal(states(tmp_path), states(uninterrupted))
+    assert_same_run(tmp_path, uninterrupted)
 
-    def without_clock(folder: Path) -> list[dict[str, Any]]:
-        return [{k: v for k, v in line.items() if k != "train_s"} for line in lines_of(folder)]
 
-    assert without_clock(tmp_path) == without_clock(uninterrupted)
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_killed_between_a_line_and_its_checkpoint_the_line_is_not_doubled(
+    tmp_path: Path, precomputed_folder: Path, uninterrupted: Path, epoch: int
+) -> None:
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    earlier: bytes | None = None
+    for finished in range(1, epoch + 1):
+        earlier = checkpoint.read_bytes() if checkpoint.is_file() else None
+        with pytest.raises(KilledError):
+            train(THREE_EPOCHS, precomputed_folder, tmp_path, finished > 1, kill_at(finished, None))
+    # The line of the last epoch is written; the checkpoint is still the one before it.
+    if earlier is None:
+        checkpoint.unlink()
+    else:
+        checkpoint.write_bytes(earlier)
+    assert [line["epoch"] for line in lines_of(tmp_path)] == [1, 2][:epoch]
+    train(THREE_EPOCHS, precomputed_folder, tmp_path, resume=True)
+    assert_same_run(tmp_path, uninterrupted)
+
+
+def test_a_run_does_not_go_on_with_other_words_and_tags(tmp_path: Path) -> None:
+    data = write_precomputed_folder(tmp_path / "data")
+    with pytest.raises(KilledError):
+        train(PRECOMPUTED_RUN, data, tmp_path, report=kill_at(1, None))
+    before = read_run(tmp_path / "run")
+    captions = data / "train_caps.txt"
+    captions.write_text(captions.read_text(encoding="utf-8").replace("paper", "carton"))
+    with pytest.raises(DataError, match=r"its captions are not those that .* was begun with"):
+        train(PRECOMPUTED_RUN, data, tmp_path, resume=True)
+    assert read_run(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warm_up"), [(1, 0.0), (1, 0.1), (3, 0.0), (3, 0.1), (3, 0.3), (3, 0.99)]
+)
+def test_a_short_run_has_a_schedule_for_any_warm_up(
+    tmp_path: Path, precomputed_folder: Path, epochs: int, warm_up: float
+) -> None:
+    train(longer(PRECOMPUTED_RUN, epochs=epochs, warm_up=warm_up), precomputed_folder, tmp_path)
+    assert [line["epoch"] for line in lines_of(tmp_path)] == [*range(1, epochs + 1)]
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, precomputed_folder: Path) -> None:

@@ -8,11 +8,10 @@ import pytest
 from model.config import TextConfig
 from model.dataset import Example, Split, read_split
 from model.errors import DataError
-from model.trunk_arrays import caption_arrays, picture_arrays, picture_boxes
+from model.trunk_arrays import caption_arrays, picture_arrays
 from tests.model.samples import (
     GRID_RUN,
     PRECOMPUTED_RUN,
-    scene_boxes,
     scene_features,
     write_precomputed_split,
 )
@@ -28,19 +27,6 @@ def test_precomputed_features_are_one_view_of_each_picture(tmp_path: Path) -> No
     found = picture_arrays(PRECOMPUTED_RUN.model, split, tmp_path, 4, ignore)
     assert found.shape == (3, 1, 36, 24)
     np.testing.assert_array_equal(found[2, 0], scene_features(2))
-    boxes = picture_boxes(PRECOMPUTED_RUN.model, split)
-    assert boxes is not None and boxes.shape == (3, 36, 4)
-    np.testing.assert_array_equal(boxes[1], scene_boxes(1))
-
-
-def test_without_box_files_there_are_no_boxes(tmp_path: Path) -> None:
-    write_precomputed_split(tmp_path, "dev", range(2), boxes=False)
-    assert picture_boxes(PRECOMPUTED_RUN.model, read_split(tmp_path, "dev")) is None
-
-
-def test_the_grid_has_one_set_of_boxes_for_all(captioned_folder: Path) -> None:
-    boxes = picture_boxes(GRID_RUN.model, read_split(captioned_folder, "val"))
-    assert boxes is not None and boxes.shape == (1, 4, 4)
 
 
 def test_pictures_are_cached_under_the_folder_that_was_named(
@@ -88,4 +74,15 @@ def test_own_words_are_looked_up_without_a_cache(tmp_path: Path) -> None:
 def test_a_picture_where_features_are_asked_for_is_named(tmp_path: Path) -> None:
     split = Split("val", (Example("a.jpg", ("a dog",), image=tmp_path / "a.jpg"),))
     with pytest.raises(DataError, match=r"a\.jpg: a picture file, but regions\.kind is precomp"):
+        picture_arrays(PRECOMPUTED_RUN.model, split, tmp_path, 1, ignore)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_features_that_are_not_numbers_are_refused(tmp_path: Path, wrong: float) -> None:
+    write_precomputed_split(tmp_path, "dev", range(5))
+    features = np.load(tmp_path / "dev_ims.npy")
+    features[3, 2, 1] = wrong
+    np.save(tmp_path / "dev_ims.npy", features)
+    split = read_split(tmp_path, "dev")
+    with pytest.raises(DataError, match=r"dev_ims\.npy: the features of picture 3 hold values"):
         picture_arrays(PRECOMPUTED_RUN.model, split, tmp_path, 1, ignore)

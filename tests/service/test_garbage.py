@@ -57,6 +57,7 @@ GARBAGE = {
     "header only": (b"\x89PNG\r\n\x1a\n", 422),
     "truncated gif": (animated()[:40], 422),
     "bomb": (png_header(50_000, 50_000), 413),
+    "smaller bomb": (png_header(12_000, 10_000), 413),
     "long bomb": (png_header(2_000_000, 1), 413),
     "lying header": (png_header(4_000, 4_000), 422),
 }
