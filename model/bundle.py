@@ -11,7 +11,7 @@ The fingerprint is a hash of all that decides a number: not of the report and th
 
 import hashlib
 import json
-import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,8 @@ from model.pretrained import (
 from model.tower import tower_fingerprint
 
 FORMAT = 1
+MANIFEST = "manifest.json"
+READABLE = 0o644
 DECIDING = (
     "config.json",
     "scoring.json",
@@ -92,7 +94,7 @@ def load_bundle(folder: Path) -> Bundle:
     ConfigError if it builds on a vision tower that isn't there. Pretrained files are checked when
     they are loaded.
     """
-    manifest = _read_json(folder / "manifest.json")
+    manifest = _read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files", {}), dict):
         raise BundleError(f"{folder / 'manifest.json'}: not the manifest of a bundle")
     if manifest.get("format") != FORMAT:
@@ -148,39 +150,50 @@ def write_bundle(
 ) -> str:
     """Writes every file and the manifest, then puts the folder in place; returns the fingerprint.
 
-    A folder that is there is replaced as a whole: a kill never leaves files of two models.
+    A bundle that is there is replaced as a whole: a kill never leaves files of two models. Raises
+    BundleError if `folder` holds something that is no bundle.
     """
-    place, folder = folder, folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    weights = {
-        key: np.ascontiguousarray(value.detach().cpu().half().numpy())
-        for key, value in network.state_dict().items()
-    }
-    save_file(weights, folder / "model.safetensors")
-    save_file(to_arrays(bank), folder / "bank.safetensors")
-    _write_json(folder / "config.json", network.config.model_dump(mode="json"))
-    _write_json(folder / "scoring.json", scoring.model_dump(mode="json", by_alias=True))
-    _write_json(folder / "vocabulary.json", list(vocabulary))
-    _write_json(folder / "tags.json", list(tags))
-    _write_json(folder / "report.json", report)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    pretrained = _pretrained(network.config)
+    place = folder.resolve()
+    empty = not place.exists() or (place.is_dir() and not any(place.iterdir()))
+    if not empty and not (place / MANIFEST).is_file():
+        raise BundleError(f"{folder}: there is something that is no bundle; name another folder")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as beside:
+        new, old = Path(beside) / "new", Path(beside) / "old"
+        new.mkdir()
+        weights = {
+            key: np.ascontiguousarray(value.detach().cpu().half().numpy())
+            for key, value in network.state_dict().items()
+        }
+        save_file(weights, new / "model.safetensors")
+        save_file(to_arrays(bank), new / "bank.safetensors")
+        _write_json(new / "config.json", network.config.model_dump(mode="json"))
+        _write_json(new / "scoring.json", scoring.model_dump(mode="json", by_alias=True))
+        _write_json(new / "vocabulary.json", list(vocabulary))
+        _write_json(new / "tags.json", list(tags))
+        _write_json(new / "report.json", report)
+        (new / "README.md").write_text(card, encoding="utf-8")
+        fingerprint = _write_manifest(new, name, _pretrained(network.config))
+        for file in new.iterdir():
+            # safetensors makes its files readable by their owner alone.
+            file.chmod(READABLE)
+        if place.exists():
+            place.rename(old)
+        new.rename(place)
+    return fingerprint
+
+
+def _write_manifest(folder: Path, name: str, pretrained: Mapping[str, str]) -> str:
     hashes = {file: _sha256(folder / file) for file in (*DECIDING, *DESCRIBING)}
     fingerprint = _fingerprint(hashes, pretrained)
-    _write_json(
-        folder / "manifest.json",
-        {
-            "format": FORMAT,
-            "name": name,
-            "fingerprint": fingerprint,
-            "files": hashes,
-            "pretrained": pretrained,
-        },
-    )
-    if place.exists():
-        shutil.rmtree(place)
-    folder.rename(place)
+    manifest = {
+        "format": FORMAT,
+        "name": name,
+        "fingerprint": fingerprint,
+        "files": hashes,
+        "pretrained": pretrained,
+    }
+    _write_json(folder / MANIFEST, manifest)
     return fingerprint
 
 

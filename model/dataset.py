@@ -102,6 +102,11 @@ def _read_precomputed(folder: Path, split: str) -> Iterator[Example]:
         raise DataError(
             f"{folder / f'{split}_ims.npy'}: expected N x regions x size, found {features.shape}"
         )
+    if features.dtype.kind != "f" or 0 in features.shape:
+        raise DataError(
+            f"{folder / f'{split}_ims.npy'}: expected floats of at least one region, found "
+            f"{features.dtype} of {features.shape}"
+        )
     file = folder / f"{split}_caps.txt"
     try:
         # Not splitlines(), which also breaks at characters that may stand within a caption.
@@ -124,6 +129,8 @@ def _read_precomputed(folder: Path, split: str) -> Iterator[Example]:
     boxes = _read_array(box_file) if box_file.is_file() else None
     if boxes is not None and boxes.shape != (*features.shape[:2], 4):
         raise DataError(f"{box_file}: shape {boxes.shape}, expected {(*features.shape[:2], 4)}")
+    if boxes is not None and boxes.dtype.kind != "f":
+        raise DataError(f"{box_file}: expected floats, found {boxes.dtype}")
     if boxes is not None and not (np.min(boxes) >= 0 and np.max(boxes) <= 1):
         raise DataError(f"{box_file}: boxes have to be fractions of the picture, 0 to 1")
     for index in range(pictures):

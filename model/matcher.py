@@ -90,8 +90,13 @@ class Matcher:
         """A best probability under this says that nothing in the collection matches the query."""
         return self._direction(query_kind).no_match_below
 
-    def encode_pictures(self, pictures: Sequence[Image.Image]) -> list[Encoded]:
-        """Upright RGB pictures to codes. Raises ConfigError for a model of precomputed features."""
+    def encode_pictures(
+        self, pictures: Sequence[Image.Image], to_store: bool = True
+    ) -> list[Encoded]:
+        """Upright RGB pictures to codes. Raises ConfigError for a model of precomputed features.
+
+        to_store: with False the hubness offsets stay 0. A query needs none, and they take time.
+        """
         if not pictures:
             return []
         boxes = self._extractor.boxes()
@@ -99,16 +104,20 @@ class Matcher:
         for start in range(0, len(pictures), self._batch_size):
             arrays = self._extractor.trunk(list(pictures[start : start + self._batch_size]))
             codes = code_pictures(self._network, arrays, self._batch_size)
-            encoded += self.picture_records(codes, None if boxes is None else boxes[None])
+            shared = None if boxes is None else boxes[None]
+            encoded += self.picture_records(codes, shared, to_store)
         return encoded
 
-    def encode_texts(self, texts: Sequence[str]) -> list[Encoded]:
-        """Texts to codes; any string is accepted."""
+    def encode_texts(self, texts: Sequence[str], to_store: bool = True) -> list[Encoded]:
+        """Texts to codes; any string is accepted. to_store: as for pictures."""
         if not texts:
             return []
         trunk = self._text_trunk(texts)
         codes = code_texts(self._network, trunk)
-        found = self._offsets(text_bank_scores(self._network, self._bank, codes))
+        if to_store:
+            found = self._offsets(text_bank_scores(self._network, self._bank, codes))
+        else:
+            found = _no_offsets(len(texts))
         encoded = self._records(codes, found)
         for item, text in zip(encoded, trunk, strict=True):
             item.arrays["spans"] = text.spans
@@ -119,9 +128,14 @@ class Matcher:
         """A stored item as a query again; vector and arrays as an index kept them."""
         return _encoded(vector[:-1], vector[-1], dict(arrays))
 
-    def picture_records(self, codes: Codes, boxes: np.ndarray | None) -> list[Encoded]:
+    def picture_records(
+        self, codes: Codes, boxes: np.ndarray | None, to_store: bool = True
+    ) -> list[Encoded]:
         """Codes of pictures with the boxes of their candidates, (B or 1, R, 4) in 0..1."""
-        found = self._offsets(picture_bank_scores(self._network, self._bank, codes))
+        if to_store:
+            found = self._offsets(picture_bank_scores(self._network, self._bank, codes))
+        else:
+            found = _no_offsets(len(codes.global_))
         encoded = self._records(codes, found)
         kept, saliency = codes.kept.cpu().numpy(), codes.saliency.cpu().numpy()
         present = codes.entity.mask.cpu().numpy()
@@ -251,6 +265,11 @@ class Matcher:
     def _tags(self, items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
         stacked = np.stack([item["tags"] for item in items]).astype(np.float32)
         return torch.from_numpy(stacked).to(self._device)
+
+
+def _no_offsets(items: int) -> Offsets:
+    zeros = np.zeros(items, dtype=np.float32)
+    return Offsets(zeros, zeros)
 
 
 def _encoded(direction: np.ndarray, offset: np.float32, arrays: dict[str, np.ndarray]) -> Encoded:

@@ -46,7 +46,8 @@ LOGISTIC = Logistic(slope=4.0, bias=-3.0)
 def write_toy_bundle(folder: Path, config: ModelConfig = SIZES) -> Path:
     """Writes the toy bundle of these sizes into `folder` and returns the folder."""
     random = np.random.default_rng(0)
-    vocabulary = build_vocabulary(SENTENCES, config.text.minimum_count)
+    own_words = config.text.kind == "vocabulary"
+    vocabulary = build_vocabulary(SENTENCES, config.text.minimum_count) if own_words else ()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = Network(config, vocabulary).eval()

@@ -95,10 +95,11 @@ class Trainer:
         self._optimizer, self._schedule = self._optimization()
         self.epoch, self.best, self.best_epoch = 0, -1.0, 0
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(config.model_dump_json(indent=2))
+        # The configuration comes last: where it stands, the run is begun and whole.
         (folder / "knowledge.json").write_text(
             json.dumps({"vocabulary": knowledge.vocabulary, "tags": knowledge.tags}, indent=1)
         )
+        (folder / "config.json").write_text(config.model_dump_json(indent=2))
 
     def run(self, report: Report) -> None:
         """Trains the epochs that are left; stops after `patience` of them without a better rsum."""

@@ -18,12 +18,13 @@ DATA_URL = re.compile(r"\s*data:[^,]{0,256};base64,", re.IGNORECASE)
 
 def encode_text(collection: Collection, text: str) -> Encoded:
     """One sentence, about 5 ms."""
-    return collection.matcher.encode_texts([text])[0]
+    return collection.matcher.encode_texts([text], to_store=False)[0]
 
 
 def encode_picture(collection: Collection, data: bytes) -> Encoded:
     """One picture's file, about 80 ms. Raises PictureError."""
-    return collection.matcher.encode_pictures([read_picture(data, collection.settings)])[0]
+    picture = read_picture(data, collection.settings)
+    return collection.matcher.encode_pictures([picture], to_store=False)[0]
 
 
 def encode_base64(collection: Collection, text: str) -> Encoded:

@@ -191,15 +191,26 @@ def test_another_number_of_tags_than_the_sizes_say_is_refused(
 def test_a_bundle_replaces_the_one_before_it_as_a_whole(loaded: Bundle, tmp_path: Path) -> None:
     first = rewritten(loaded, tmp_path / "bundle")
     (tmp_path / "bundle" / "of-an-older-format.json").write_text("{}")
-    # What a kill in the middle of an export leaves beside it.
-    (tmp_path / "bundle.new").mkdir()
-    (tmp_path / "bundle.new" / "half").write_bytes(b"half a file")
     scoring = loaded.scoring.model_copy(update={"strength": 0.75})
     second = rewritten(replace(loaded, scoring=scoring), tmp_path / "bundle")
     assert second.fingerprint != first.fingerprint
     assert [entry.name for entry in tmp_path.iterdir()] == ["bundle"]
     names = {file.name for file in (tmp_path / "bundle").iterdir()}
     assert names == {*FILES, "manifest.json"}
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(loaded: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "only-copy.jpg").write_bytes(b"a photo")
+    with pytest.raises(BundleError, match="no bundle"):
+        rewritten(loaded, tmp_path / "photos")
+    assert (tmp_path / "photos" / "only-copy.jpg").read_bytes() == b"a photo"
+
+
+def test_an_empty_folder_may_become_a_bundle(loaded: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    rewritten(loaded, tmp_path / "empty")
+    assert load_bundle(tmp_path / "empty").tags == loaded.tags
 
 
 def test_a_bundle_that_cannot_be_written_leaves_the_one_before_it(
