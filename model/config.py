@@ -86,7 +86,9 @@ class HubnessConfig(_Section):
     """Querybank normalisation (Bogolin et al., CVPR 2022)."""
 
     beta: float = Field(20.0, gt=0)
-    strength: float = Field(1.0, ge=0, le=2, description="lambda")
+    strengths: tuple[float, ...] = Field(
+        (0.4, 0.55, 0.7, 0.85, 1.0), min_length=1, description="lambdas to choose from, on val"
+    )
     global_captions: int = Field(3000, ge=1)
     global_pictures: int = Field(1500, ge=1)
     fine_captions: int = Field(400, ge=1)

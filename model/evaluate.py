@@ -24,7 +24,7 @@ from model.progress import Progress, silent
 from model.recall import Recall, recall
 
 # Around the fitted share of the global score: the fine offsets, which come later, move its best.
-GLOBAL_SHARES = (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
+GLOBAL_SHARES = (0.4, 0.6, 0.8, 1.0, 1.3)
 
 
 @dataclass(frozen=True)
@@ -130,16 +130,34 @@ def evaluation_rows(
     return rows
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Layer weights and strength of the offsets as fitted, and the pairs with those offsets."""
+
+    fusion: Fusion
+    strength: float
+    pairs: PairScores
+
+    @property
+    def recall(self) -> Recall:
+        """Recall of exhaustive scoring."""
+        return recall(*self.pairs.total(self.fusion, self.strength), self.pairs.owners)
+
+
 def fit_fusion(
-    pairs: PairScores, bank: BankScores, strength: float, layers: Sequence[str] = LAYERS
-) -> tuple[Fusion, PairScores]:
-    """Weights fitted on a split, and the pairs with the offsets that belong to them.
+    pairs: PairScores,
+    bank: BankScores,
+    strengths: Sequence[float],
+    layers: Sequence[str] = LAYERS,
+) -> Fitted:
+    """Weights and strength fitted on a split.
 
     Weights and fine offsets depend on each other: weights are fitted on the layers with the
-    offsets of the global score alone, then the fine offsets are computed, then the share of the
-    global score is chosen again by rsum.
+    offsets of the global score alone, at the middle strength; then the fine offsets are computed,
+    and strength and share of the global score are chosen together by rsum.
     """
-    first = bank.offsets(pairs, GLOBAL_ALONE).first_stage(strength)
+    middle = sorted(strengths)[len(strengths) // 2]
+    first = bank.offsets(pairs, GLOBAL_ALONE).first_stage(middle)
     fusion = fit(
         {**pairs.layers, "global": first[1]},
         {**pairs.layers, "global": first[0]},
@@ -147,26 +165,28 @@ def fit_fusion(
         tuple(layers),
     )
     pairs = bank.offsets(pairs, fusion)
-    if "global" not in layers or fusion == GLOBAL_ALONE:
-        return fusion, pairs
-    shares = [fusion.global_ * factor for factor in GLOBAL_SHARES]
-    tried = [fusion.model_copy(update={"global_": share}) for share in shares]
-    sums = [recall(*pairs.total(one, strength), pairs.owners).rsum for one in tried]
-    return tried[int(np.argmax(sums))], pairs
+    alone = "global" not in layers or fusion == GLOBAL_ALONE
+    shares = [fusion.global_ * factor for factor in ((1.0,) if alone else GLOBAL_SHARES)]
+    tried = [
+        Fitted(fusion.model_copy(update={"global_": share}), strength, pairs)
+        for strength in strengths
+        for share in shares
+    ]
+    return max(tried, key=lambda one: one.recall.rsum)
 
 
-def ablation_rows(pairs: PairScores, bank: BankScores, strength: float) -> dict[str, Recall]:
+def ablation_rows(
+    pairs: PairScores, bank: BankScores, strengths: Sequence[float]
+) -> dict[str, Recall]:
     """Each layer alone, each left out, all four: weights and offsets fitted anew for every row."""
     sets: dict[str, tuple[str, ...]] = {f"{layer} alone": (layer,) for layer in LAYERS}
     sets["global + entity"] = ("global", "entity")
     for layer in LAYERS:
         sets[f"without {layer}"] = tuple(other for other in LAYERS if other != layer)
     sets["all four"] = LAYERS
-    rows = {}
-    for name, layers in sets.items():
-        fusion, fitted = fit_fusion(pairs, bank, strength, layers)
-        rows[name] = recall(*fitted.total(fusion, strength), pairs.owners)
-    return rows
+    return {
+        name: fit_fusion(pairs, bank, strengths, layers).recall for name, layers in sets.items()
+    }
 
 
 def calibrate(pairs: PairScores, fusion: Fusion, strength: float) -> Calibration:

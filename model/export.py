@@ -51,21 +51,20 @@ def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progres
     )
     if len(validation.examples) < 2:
         raise DataError(f"{validation.name}: one picture is too few to fit and measure on")
-    fusion, pairs = fit_fusion(raw, with_bank, hubness.strength)
-    calibration = calibrate(pairs, fusion, hubness.strength)
-    scoring = Scoring(
-        fusion=fusion, beta=hubness.beta, strength=hubness.strength, calibration=calibration
-    )
+    fitted = fit_fusion(raw, with_bank, hubness.strengths)
+    pairs, fusion, strength = fitted.pairs, fitted.fusion, fitted.strength
+    calibration = calibrate(pairs, fusion, strength)
+    scoring = Scoring(fusion=fusion, beta=hubness.beta, strength=strength, calibration=calibration)
     report = {
         "split": validation.name,
         "pictures": len(validation.examples),
         "captions": len(validation.captions),
         "rows": {
             row: recall_figures(found)
-            for row, found in evaluation_rows(pairs, fusion, hubness.strength, CANDIDATES).items()
+            for row, found in evaluation_rows(pairs, fusion, strength, CANDIDATES).items()
         },
-        "candidate_coverage": coverage_figures(pairs, fusion, hubness.strength),
-        "calibration": calibration_report(pairs, fusion, hubness.strength, calibration),
+        "candidate_coverage": coverage_figures(pairs, fusion, strength),
+        "calibration": calibration_report(pairs, fusion, strength, calibration),
         "training": run.config.training.model_dump(mode="json"),
         "curve": [
             json.loads(line) for line in (run.folder / "curve.jsonl").read_text().splitlines()

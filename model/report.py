@@ -7,6 +7,7 @@ from typing import Any
 
 from model.bundle import Bundle
 from model.coding import code_pictures, code_texts
+from model.config import HubnessConfig
 from model.dataset import read_split
 from model.evaluate import (
     ablation_rows,
@@ -72,7 +73,7 @@ def split_report(
         evaluation_rows(part, scoring.fusion, scoring.strength, candidates)
         for part in in_folds(pairs, folds)
     ]
-    ablation = ablation_rows(pairs, bank, scoring.strength) if ablate else {}
+    ablation = ablation_rows(pairs, bank, HubnessConfig().strengths) if ablate else {}
     return SplitReport(
         pictures=len(examples.examples),
         captions=len(examples.captions),

@@ -55,15 +55,13 @@ def write_toy_bundle(folder: Path, config: ModelConfig = SIZES) -> Path:
     shape = extractor(config.regions).shape
     arrays = random.random((12, *shape), dtype=np.float32).astype(np.float16)
     texts = text_trunk(config.text, vocabulary)(SENTENCES)
-    sizes = HubnessConfig(
-        global_captions=8, global_pictures=12, fine_captions=4, fine_pictures=4, strength=0.5
-    )
+    sizes = HubnessConfig(global_captions=8, global_pictures=12, fine_captions=4, fine_pictures=4)
     bank = draw(code_pictures(network, arrays), code_texts(network, texts), sizes)
     direction = Direction(total=LOGISTIC, first_stage=LOGISTIC, no_match_below=0.2)
     scoring = Scoring(
         fusion=Fusion(),
         beta=sizes.beta,
-        strength=sizes.strength,
+        strength=0.5,
         calibration=Calibration(text_to_image=direction, image_to_text=direction),
     )
     write_bundle(

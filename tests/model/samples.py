@@ -33,7 +33,7 @@ TINY_TEXT = TextConfig(
     kind="vocabulary", feature_size=16, recurrent_size=8, minimum_count=1, max_words=12
 )
 TINY_HUBNESS = HubnessConfig(
-    global_captions=40, global_pictures=12, fine_captions=20, fine_pictures=8, strength=0.5
+    global_captions=40, global_pictures=12, fine_captions=20, fine_pictures=8, strengths=(0.5,)
 )
 TINY_TRAINING = TrainingConfig(
     epochs=2, batch_pictures=6, learning_rate=4e-3, backbone_rate=1e-4, views=2, ema=0.9

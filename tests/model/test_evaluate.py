@@ -172,7 +172,7 @@ def coded(trained_bundle: Bundle, precomputed_folder) -> tuple[PairScores, BankS
 
 def test_ablation_has_a_row_for_each_layer_alone_and_left_out(coded) -> None:
     pairs, bank = coded
-    rows = ablation_rows(pairs, bank, STRENGTH)
+    rows = ablation_rows(pairs, bank, (STRENGTH,))
     assert set(rows) == {
         *(f"{layer} alone" for layer in LAYERS),
         *(f"without {layer}" for layer in LAYERS),
@@ -187,21 +187,31 @@ def test_ablation_has_a_row_for_each_layer_alone_and_left_out(coded) -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_fusion_of_one_layer_weighs_that_layer_alone(coded, layer: str) -> None:
-    fusion, fitted = fit_fusion(*coded, STRENGTH, (layer,))
-    weights = fusion.model_dump(by_alias=True)
+    fitted = fit_fusion(*coded, (STRENGTH,), (layer,))
+    weights = fitted.fusion.model_dump(by_alias=True)
     assert [name for name in LAYERS if weights[name] > 0] == [layer]
     if layer == "global":
-        assert not fitted.picture_fine.any() and not fitted.text_fine.any()
+        assert not fitted.pairs.picture_fine.any() and not fitted.pairs.text_fine.any()
 
 
 def test_fitted_weights_come_with_the_fine_offsets_that_belong_to_them(coded) -> None:
     pairs, bank = coded
-    fusion, fitted = fit_fusion(pairs, bank, STRENGTH)
+    fitted = fit_fusion(pairs, bank, (STRENGTH,))
+    fusion = fitted.fusion
     expected = offsets(fusion.fine(bank.pictures), 20.0)
-    np.testing.assert_allclose(fitted.picture_fine, expected, atol=1e-6)
+    np.testing.assert_allclose(fitted.pairs.picture_fine, expected, atol=1e-6)
     expected = offsets(fusion.fine(bank.texts), 20.0)
-    np.testing.assert_allclose(fitted.text_fine, expected, atol=1e-6)
+    np.testing.assert_allclose(fitted.pairs.text_fine, expected, atol=1e-6)
     assert fusion.entity + fusion.relation + fusion.semantic == pytest.approx(1)
+
+
+def test_the_strength_with_the_best_recall_is_chosen(coded) -> None:
+    strengths = (0.0, 0.5, 1.5)
+    chosen = fit_fusion(*coded, strengths)
+    assert chosen.strength in strengths
+    # Weights are fitted at the middle strength, whatever strengths are tried around it.
+    alone = fit_fusion(*coded, (0.5,))
+    assert chosen.recall.rsum >= alone.recall.rsum
 
 
 def test_a_bundle_measures_on_its_validation_split_what_its_report_says(
