@@ -272,7 +272,7 @@ class Catalog:
             raise FingerprintError(
                 f"{self._file} holds items made by model {found[1]} (dimension {found[2]}); the"
                 f" model at hand is {fingerprint} (dimension {dimension}). Use the first model,"
-                " migrate the collection to the new one, or choose an empty data directory"
+                " or index the pictures again into an empty data directory"
             )
         self._writer.execute("BEGIN IMMEDIATE")
         self._writer.execute("DELETE FROM model")

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 LEAK = 0.1
 SMALLEST = 1e-6
+SHOWN_SHARPNESS = 10.0
 
 
 @dataclass(frozen=True)
@@ -171,19 +172,23 @@ class Alignment(nn.Module):
         """Agreement of two tag predictions given as probabilities, (I, T)."""
         return semantic_alignment(picture_tags, text_tags, self.log_importance.exp())
 
-    def word_attention(self, regions: Nodes, words: Nodes) -> tuple[Tensor, Tensor]:
-        """What an explanation shows of one picture and one text, as `entity` computed it.
+    def word_regions(self, regions: Nodes, words: Nodes) -> tuple[Tensor, Tensor]:
+        """What an explanation shows of one picture and one text.
 
-        Weights (L, K) of each word over the regions, and each word's relevance (L,), a cosine.
+        Weights (L, K), where each word is found: a softmax over its cosines with the regions, from
+        which all scores are computed. The attention of the score itself is no good as a picture:
+        it weighs a region by how much one word has more of it than the other words have, and so
+        spares the places that several words share, the motorcycle in "a red motorcycle".
+        Relevance (L,): each word's term of the score, a cosine.
         """
         similarity = (words.vectors[0] * words.mask[0, :, None]) @ regions.vectors[0].T
+        there = similarity.masked_fill(~regions.mask[0], -torch.inf)
+        weights: Tensor = (SHOWN_SHARPNESS * there).softmax(-1)
         if self.assignment == "hard":
-            there = similarity.masked_fill(~regions.mask[0], -torch.inf)
-            weights = functional.one_hot(there.argmax(1), there.shape[1]).to(similarity)
             return weights, there.amax(1)
-        weights = attention(similarity, regions.mask[0], self.log_temperatures[0].exp())
+        attended = attention(similarity, regions.mask[0], self.log_temperatures[0].exp())
         gram = regions.vectors[0] @ regions.vectors[0].T
-        return weights, attended_cosine(similarity, weights, gram)
+        return weights, attended_cosine(similarity, attended, gram)
 
     def forward(self, pictures: Codes, texts: Codes) -> LayerScores:
         """Every layer for every pair."""

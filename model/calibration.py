@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 LISTED = 10
 NEWTON_STEPS = 50
 RIDGE = 1e-6
+# Of the queries that do have an answer, the share that may be told that nothing matches.
+FALSE_ALARMS = 0.05
 
 
 class Logistic(BaseModel):
@@ -101,26 +103,16 @@ def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
     return float((below + 0.5 * equal).mean() / len(negative))
 
 
-def separating_threshold(positive: np.ndarray, negative: np.ndarray) -> float:
-    """The value that best tells the two apart (largest balanced accuracy).
-
-    With nothing to refuse it is the smallest positive.
-    """
-    if not len(negative):
-        return float(positive.min())
-    values = np.unique(np.concatenate([positive, negative]))
-    kept = 1 - np.searchsorted(np.sort(positive), values, side="left") / len(positive)
-    refused = np.searchsorted(np.sort(negative), values, side="left") / len(negative)
-    return float(values[np.argmax(kept + refused)])
-
-
 def fit_direction(total: np.ndarray, first_stage: np.ndarray, relevant: np.ndarray) -> Direction:
-    """Calibration of one direction from its scores and matches, each (queries, items)."""
+    """Calibration of one direction from its scores and matches, each (queries, items).
+
+    Every query has a match among the items; "no match" starts where only 5 % of their best
+    probabilities lie.
+    """
     logistic = fit_logistic(*listed(total, relevant))
-    present, absent = best_with_and_without(total, relevant)
-    threshold = separating_threshold(present, absent[np.isfinite(absent)])
+    threshold = np.quantile(total.max(axis=1), FALSE_ALARMS)
     return Direction(
         total=logistic,
         first_stage=fit_logistic(*listed(first_stage, relevant)),
-        no_match_below=float(logistic.probability(np.array([threshold]))[0]),
+        no_match_below=float(logistic.probability(threshold)),
     )

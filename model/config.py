@@ -98,7 +98,7 @@ class HubnessConfig(_Section):
 class TrainingConfig(_Section):
     """How a model is trained; the defaults gave the shipped bundle."""
 
-    epochs: int = Field(8, ge=1)
+    epochs: int = Field(7, ge=1)
     patience: int = Field(3, ge=1, description="epochs without a better val rsum before stopping")
     batch_pictures: int = Field(64, ge=2)
     captions_per_picture: int = Field(2, ge=1, le=5)

@@ -198,7 +198,7 @@ class Matcher:
         self, text: Mapping[str, np.ndarray], picture: Mapping[str, np.ndarray]
     ) -> Explanation:
         """What the words of a text looked at in a picture, from the stored arrays of both."""
-        weights, relevance = self._network.alignment.word_attention(
+        weights, relevance = self._network.alignment.word_regions(
             self._nodes([picture], "entity"), self._nodes([text], "entity")
         )
         boxes = _boxes(picture)

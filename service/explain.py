@@ -1,4 +1,4 @@
-"""Step 5 of a search, when asked for: which words attended to which regions."""
+"""Step 5 of a search, when asked for: which words are found in which regions."""
 
 from collections.abc import Mapping
 

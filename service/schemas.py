@@ -50,7 +50,7 @@ class SearchOptions(BaseModel):
     )
     rerank: bool = Field(True, description="false: the first stage alone.")
     explain: bool = Field(
-        False, description="Adds to each result which words attended to which regions."
+        False, description="Adds to each result which words are found in which regions."
     )
     min_probability: float | None = Field(
         None,
@@ -106,14 +106,14 @@ class StageScores(BaseModel):
 
 
 class RegionWeight(BaseModel):
-    """A region that a word attended to."""
+    """A region in which a word is found."""
 
     box: Box
-    weight: float = Field(description="Share of the word's attention, 0..1.")
+    weight: float = Field(description="Share of the word, 0..1: a softmax over its cosines with the picture's regions.")
 
 
 class WordExplanation(BaseModel):
-    """One word, and the regions it attended to, strongest first."""
+    """One word, and the regions in which it is found, strongest first."""
 
     text: str
     start: int = Field(description="First character of the word in the sentence, from 0.")

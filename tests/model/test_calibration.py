@@ -14,7 +14,6 @@ from model.calibration import (
     fit_direction,
     fit_logistic,
     listed,
-    separating_threshold,
 )
 
 
@@ -88,11 +87,6 @@ def test_auroc_by_hand() -> None:
     assert auroc(np.array([1.0]), np.array([2.0])) == 0
 
 
-def test_threshold_parts_what_can_be_parted() -> None:
-    threshold = separating_threshold(np.array([0.6, 0.8, 0.9]), np.array([0.1, 0.2, 0.4]))
-    assert 0.4 < threshold <= 0.6
-
-
 def test_listed_gives_each_querys_best_with_their_matches() -> None:
     scores = np.arange(2 * 12, dtype=float).reshape(2, 12)
     relevant = np.zeros((2, 12), dtype=bool)
@@ -113,21 +107,17 @@ def test_best_with_and_without_the_right_items() -> None:
 def test_direction_says_that_nothing_matches_where_the_right_items_are_missing() -> None:
     random = np.random.default_rng(2)
     relevant = np.eye(60, dtype=bool)
-    scores = (random.normal(0, 0.05, (60, 60)) + 0.6 * relevant).astype(np.float32)
+    scores = (random.normal(0, 0.05, (60, 60)) + 0.3 * relevant).astype(np.float32)
     found = fit_direction(scores, scores, relevant)
     present, absent = best_with_and_without(scores, relevant)
-    assert (found.total.probability(present) >= found.no_match_below - 1e-6).mean() > 0.95
+    alarms = (found.total.probability(present) < found.no_match_below).mean()
+    assert alarms <= 0.06
     assert (found.total.probability(absent) < found.no_match_below).mean() > 0.95
     assert 0 < found.no_match_below < 1
 
 
 def test_a_gallery_of_one_picture_can_be_calibrated() -> None:
-    # Without its picture no query has anything left, so there is nothing to refuse.
     scores = np.linspace(0.4, 0.8, 5, dtype=np.float32)[:, None]
     found = fit_direction(scores, scores, np.ones((5, 1), dtype=bool))
     assert 0 < found.no_match_below <= 1
-    assert (found.total.probability(scores) >= found.no_match_below - 1e-6).all()
-
-
-def test_the_threshold_with_nothing_to_refuse_keeps_every_positive() -> None:
-    assert separating_threshold(np.array([0.7, 0.4]), np.array([])) == 0.4
+    assert (found.total.probability(scores) < found.no_match_below).mean() <= 0.2
