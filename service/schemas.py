@@ -109,7 +109,9 @@ class RegionWeight(BaseModel):
     """A region in which a word is found."""
 
     box: Box
-    weight: float = Field(description="Share of the word, 0..1: a softmax over its cosines with the picture's regions.")
+    weight: float = Field(
+        description="Share of the word, 0..1: a softmax over its cosines with the regions."
+    )
 
 
 class WordExplanation(BaseModel):
