@@ -12,6 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+Assignment = Literal["soft", "hard"]
+Directions = Literal["both", "word-to-region", "region-to-word"]
+
 LEAK = 0.1
 SMALLEST = 1e-6
 SHOWN_SHARPNESS = 10.0
@@ -153,15 +156,17 @@ class LayerScores:
 class Alignment(nn.Module):
     """The learned parameters of scoring: attention temperatures and the importance of tags."""
 
-    def __init__(self, tags: int, assignment: Literal["soft", "hard"] = "soft") -> None:
+    def __init__(
+        self, tags: int, assignment: Assignment = "soft", directions: Directions = "both"
+    ) -> None:
         super().__init__()
-        self.assignment = assignment
+        self.assignment, self.directions = assignment, directions
         # Entity word-to-region and region-to-word, then the same for relations; as in SCAN.
         self.log_temperatures = nn.Parameter(torch.tensor([9.0, 4.0, 9.0, 4.0]).log())
         self.log_importance = nn.Parameter(torch.zeros(tags))
 
     def entity(self, regions: Nodes, words: Nodes) -> Tensor:
-        """Mean of both directions, (I, T)."""
+        """One direction or the mean of both, (I, T)."""
         return self._both(regions, words, 0)
 
     def relation(self, contexts: Nodes, phrases: Nodes) -> Tensor:
@@ -202,9 +207,15 @@ class Alignment(nn.Module):
     def _both(self, pictures: Nodes, texts: Nodes, first: int) -> Tensor:
         if self.assignment == "hard":
             forwards, backwards = hardest_alignment(pictures, texts)
-            return (forwards + backwards) / 2
-        temperatures = self.log_temperatures.exp()
-        forwards, backwards = node_alignment(
-            pictures, texts, temperatures[first], temperatures[first + 1]
-        )
-        return (forwards + backwards) / 2
+        else:
+            temperatures = self.log_temperatures.exp()
+            forwards, backwards = node_alignment(
+                pictures, texts, temperatures[first], temperatures[first + 1]
+            )
+        match self.directions:
+            case "word-to-region":
+                return forwards
+            case "region-to-word":
+                return backwards
+            case "both":
+                return (forwards + backwards) / 2

@@ -77,6 +77,16 @@ class ModelConfig(_Section):
     assignment: Literal["soft", "hard"] = Field(
         "soft", description="fine alignment: attention (SCAN), or the most similar node (CHAN)"
     )
+    directions: Literal["both", "word-to-region", "region-to-word"] = Field(
+        "both",
+        description="which way fine nodes are matched; SCAN's t-i and i-t are the single ones",
+    )
+    pooling: Literal["weighted", "generalised"] = Field(
+        "weighted", description="global vectors: learned node weights, or VSE∞'s operator"
+    )
+    node_weights: Literal["learned", "equal"] = Field(
+        "learned", description="how much each node counts in a fine score"
+    )
     phrase: int = Field(2, ge=2, le=5, description="words in a relation window")
     tags: int = Field(400, ge=1, le=1000, description="tag vocabulary T")
     dropout: float = Field(0.2, ge=0, lt=1)

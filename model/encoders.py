@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from model.alignment import SMALLEST, Codes, Nodes
 from model.config import ModelConfig
+from model.pooling import GeneralisedPoolingOperator
 
 
 class Head(nn.Module):
@@ -40,6 +41,37 @@ class Weighting(nn.Module):
         return weights
 
 
+class EqualWeighting(nn.Module):
+    """Every node counts the same."""
+
+    def forward(self, features: Tensor, mask: Tensor, prior: Tensor | None = None) -> Tensor:
+        """Mask (B, N) to weights (B, N) summing to 1; features and prior play no part."""
+        weights: Tensor = mask / mask.sum(1, keepdim=True)
+        return weights
+
+
+class WeightedPooling(Weighting):
+    """One vector from an item's node vectors, each weighed by what its features say."""
+
+    def pooled(
+        self, features: Tensor, vectors: Tensor, mask: Tensor, prior: Tensor | None = None
+    ) -> Tensor:
+        """Features (B, N, inputs), vectors (B, N, D), mask and log prior (B, N) to (B, D)."""
+        pooled: Tensor = (self(features, mask, prior)[:, :, None] * vectors).sum(1)
+        return pooled
+
+
+class GeneralisedPooling(GeneralisedPoolingOperator):
+    """The same place filled by VSE∞'s operator, which looks at the vectors alone."""
+
+    def pooled(
+        self, features: Tensor, vectors: Tensor, mask: Tensor, prior: Tensor | None = None
+    ) -> Tensor:
+        """Vectors (B, N, D) and mask (B, N) to (B, D); features and prior play no part."""
+        pooled: Tensor = self(vectors, mask)
+        return pooled
+
+
 class PictureEncoder(nn.Module):
     """Salient self-attention over the candidate regions, then one head for each layer."""
 
@@ -58,9 +90,9 @@ class PictureEncoder(nn.Module):
         self.entity_context = nn.Linear(size, config.fine_dimension, bias=False)
         self.relation_head = Head(2 * size, config.fine_dimension, hidden, dropout)
         self.gates = nn.Parameter(torch.zeros(2))
-        self.global_weighting = Weighting(size, config.attention_size)
-        self.entity_weighting = Weighting(size, config.attention_size)
-        self.relation_weighting = Weighting(2 * size, config.attention_size)
+        self.global_weighting = _pooling(size, config)
+        self.entity_weighting = _weighting(size, config)
+        self.relation_weighting = _weighting(2 * size, config)
         self.tag_head = nn.Linear(config.dimension, config.tags)
 
     def forward(self, features: Tensor, present: Tensor) -> Codes:
@@ -72,9 +104,8 @@ class PictureEncoder(nn.Module):
         prior = saliency.clamp_min(SMALLEST).log()
 
         entity, kept = self._entity(regions, context, present, saliency, prior)
-        pooled = self.global_head(regions) + self.gates[0] * self.global_context(context)
-        weights = self.global_weighting(regions, present, prior)
-        pooled = (weights[:, :, None] * pooled).sum(1)
+        vectors = self.global_head(regions) + self.gates[0] * self.global_context(context)
+        pooled = self.global_weighting.pooled(regions, vectors, present, prior)
         return Codes(
             global_=functional.normalize(pooled, dim=-1),
             entity=entity,
@@ -128,16 +159,15 @@ class TextEncoder(nn.Module):
         self.global_head = Head(size, config.dimension, hidden, dropout)
         self.entity_head = Head(size, config.fine_dimension, hidden, dropout)
         self.relation_head = Head(size, config.fine_dimension, hidden, dropout)
-        self.global_weighting = Weighting(size, config.attention_size)
-        self.entity_weighting = Weighting(size, config.attention_size)
-        self.relation_weighting = Weighting(size, config.attention_size)
+        self.global_weighting = _pooling(size, config)
+        self.entity_weighting = _weighting(size, config)
+        self.relation_weighting = _weighting(size, config)
         self.tag_head = nn.Linear(config.dimension + size, config.tags)
 
     def forward(self, features: Tensor, present: Tensor) -> Codes:
         """Word features (B, L, W) and which words are there, (B, L) bool, to codes."""
         words = self._with_context(self.dropout(self.norm(features)), present)
-        pooled = self.global_head(words)
-        pooled = (self.global_weighting(words, present)[:, :, None] * pooled).sum(1)
+        pooled = self.global_weighting.pooled(words, self.global_head(words), present)
         entity = Nodes(
             functional.normalize(self.entity_head(words), dim=-1),
             present,
@@ -170,6 +200,18 @@ class TextEncoder(nn.Module):
         phrases, mask = windows(words, present, self.phrase)
         vectors = functional.normalize(self.relation_head(phrases), dim=-1)
         return Nodes(vectors, mask, self.relation_weighting(phrases, mask))
+
+
+def _pooling(inputs: int, config: ModelConfig) -> WeightedPooling | GeneralisedPooling:
+    if config.pooling == "generalised":
+        return GeneralisedPooling()
+    return WeightedPooling(inputs, config.attention_size)
+
+
+def _weighting(inputs: int, config: ModelConfig) -> Weighting | EqualWeighting:
+    if config.node_weights == "equal":
+        return EqualWeighting()
+    return Weighting(inputs, config.attention_size)
 
 
 def windows(words: Tensor, present: Tensor, size: int) -> tuple[Tensor, Tensor]:

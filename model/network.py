@@ -21,7 +21,7 @@ class Network(nn.Module):
         self.text_tail = text_tail(config.text, vocabulary)
         self.picture_encoder = PictureEncoder(config)
         self.text_encoder = TextEncoder(config)
-        self.alignment = Alignment(config.tags, config.assignment)
+        self.alignment = Alignment(config.tags, config.assignment, config.directions)
 
     def start_from_pretrained(self) -> None:
         """Fills both tails with the weights that training starts from."""
