@@ -1,8 +1,12 @@
 """Scores to match probabilities, and the probability under which nothing matches.
 
-A logistic map of the score (Platt, 1999), fitted on what a search of the validation split lists:
-each query's best results, right or wrong.
+A logistic map (Platt, 1999) of the score and of the number of words: two words can't be matched as
+closely as twelve, and fit more photos. Fitted on what searches of the validation split list, each
+query's best results, right or wrong; `model/judging.py` says which are right.
 """
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -10,22 +14,27 @@ from pydantic import BaseModel, ConfigDict
 LISTED = 10
 NEWTON_STEPS = 50
 RIDGE = 1e-6
+CONSTANT = 1e-9
 # Of the queries that do have an answer, the share that may be told that nothing matches.
 FALSE_ALARMS = 0.05
 
 
 class Logistic(BaseModel):
-    """p = 1 / (1 + exp(-(slope * score + bias)))."""
+    """p = 1 / (1 + exp(-(slope * score + words * log(number of words) + bias)))."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     slope: float
+    words: float
     bias: float
 
-    def probability(self, scores: np.ndarray) -> np.ndarray:
-        """Scores of any shape to probabilities in 0..1, float32."""
+    def probability(self, scores: np.ndarray, words: np.ndarray) -> np.ndarray:
+        """Scores, and the number of words of each pair's text, to probabilities, float32.
+
+        Both of any shapes that broadcast; words at least 1.
+        """
+        logits = self.slope * scores.astype(np.float64) + self.words * np.log(words) + self.bias
         # Beyond +-30 a float32 probability is 0 or 1 anyway, and exp would overflow.
-        logits = np.clip(self.slope * scores.astype(np.float64) + self.bias, -30, 30)
-        result: np.ndarray = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        result: np.ndarray = (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
         return result
 
 
@@ -46,32 +55,47 @@ class Calibration(BaseModel):
     image_to_text: Direction
 
 
-def fit_logistic(scores: np.ndarray, matches: np.ndarray) -> Logistic:
-    """Maximum likelihood by Newton's method; scores (N,), matches (N,) bool."""
-    mean, spread = float(scores.mean()), float(scores.std()) or 1.0
-    design = np.stack([(scores - mean) / spread, np.ones_like(scores)], axis=1).astype(np.float64)
+@dataclass(frozen=True)
+class Judged:
+    """Searches of one direction with their truth, each (queries, items).
+
+    total and first_stage: scores; words: number of words of each pair's text; fits: bool.
+    """
+
+    total: np.ndarray
+    first_stage: np.ndarray
+    words: np.ndarray
+    fits: np.ndarray
+
+
+def fit_logistic(scores: np.ndarray, words: np.ndarray, matches: np.ndarray) -> Logistic:
+    """Maximum likelihood by Newton's method; scores and words (N,), matches (N,) bool."""
+    features = np.stack([scores, np.log(words)], axis=1).astype(np.float64)
+    mean, spread = features.mean(axis=0), features.std(axis=0)
+    # A feature that never changes is left alone, rounding of its mean included.
+    spread[spread < CONSTANT] = 1.0
+    design = np.concatenate([(features - mean) / spread, np.ones((len(scores), 1))], axis=1)
     target = matches.astype(np.float64)
-    weights = np.zeros(2)
+    weights = np.zeros(3)
     for _ in range(NEWTON_STEPS):
         predicted = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
         gradient = design.T @ (predicted - target) + RIDGE * weights
         curvature = design.T @ (design * (predicted * (1 - predicted))[:, None])
-        step = np.linalg.solve(curvature + RIDGE * np.eye(2), gradient)
+        step = np.linalg.solve(curvature + RIDGE * np.eye(3), gradient)
         weights -= step
         if np.abs(step).max() < 1e-9:
             break
-    slope = weights[0] / spread
-    return Logistic(slope=float(slope), bias=float(weights[1] - slope * mean))
+    slopes = weights[:2] / spread
+    return Logistic(
+        slope=float(slopes[0]), words=float(slopes[1]), bias=float(weights[2] - slopes @ mean)
+    )
 
 
-def listed(scores: np.ndarray, relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The scores and matches of each query's best results, flat; both (queries, items) in."""
+def listed(scores: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Each query's best results, flat: scores (queries, items), then whatever belongs to them."""
     count = min(LISTED, scores.shape[1])
     best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
-    return (
-        np.take_along_axis(scores, best, axis=1).ravel(),
-        np.take_along_axis(relevant, best, axis=1).ravel(),
-    )
+    return tuple(np.take_along_axis(array, best, axis=1).ravel() for array in (scores, *others))
 
 
 def expected_calibration_error(
@@ -103,16 +127,22 @@ def auroc(positive: np.ndarray, negative: np.ndarray) -> float:
     return float((below + 0.5 * equal).mean() / len(negative))
 
 
-def fit_direction(total: np.ndarray, first_stage: np.ndarray, relevant: np.ndarray) -> Direction:
-    """Calibration of one direction from its scores and matches, each (queries, items).
+def fit_direction(judged: Sequence[Judged]) -> Direction:
+    """Calibration of one direction from judged searches.
 
     Every query has a match among the items; "no match" starts where only 5 % of their best
     probabilities lie.
     """
-    logistic = fit_logistic(*listed(total, relevant))
-    threshold = np.quantile(total.max(axis=1), FALSE_ALARMS)
+    total = _together(listed(one.total, one.words, one.fits) for one in judged)
+    first_stage = _together(listed(one.first_stage, one.words, one.fits) for one in judged)
+    logistic = fit_logistic(*total)
+    best = [logistic.probability(one.total, one.words).max(axis=1) for one in judged]
     return Direction(
         total=logistic,
-        first_stage=fit_logistic(*listed(first_stage, relevant)),
-        no_match_below=float(logistic.probability(threshold)),
+        first_stage=fit_logistic(*first_stage),
+        no_match_below=float(np.quantile(np.concatenate(best), FALSE_ALARMS)),
     )
+
+
+def _together(parts: Iterable[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+    return [np.concatenate(columns) for columns in zip(*parts, strict=True)]

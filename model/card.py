@@ -33,8 +33,9 @@ less elsewhere. {calibration}
 - English only. Other alphabets are accepted, but mean little to it.
 - Captions of photos often describe gender, age and looks from appearance, often wrongly; the model
   repeats such guesses. Do not use it to identify or sort people.
-- A match probability holds for collections of about a thousand items of this kind; in a very
-  different collection it is only an order.
+- A match probability says how likely most content words of the sentence would also stand in the
+  captions that people wrote for the photo. It was fitted on a collection of the validation split's
+  size and kind; in a very different one it is only an order.
 """
 
 

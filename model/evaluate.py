@@ -2,20 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from model.alignment import Codes
 from model.bank import Bank, bank_offsets, picture_bank_scores, text_bank_scores
-from model.calibration import (
-    Calibration,
-    auroc,
-    best_with_and_without,
-    expected_calibration_error,
-    fit_direction,
-    listed,
-)
 from model.coding import score_all
 from model.errors import ConfigError
 from model.fusion import GLOBAL_ALONE, LAYERS, Fusion, fit
@@ -187,37 +178,6 @@ def ablation_rows(
     return {
         name: fit_fusion(pairs, bank, strengths, layers).recall for name, layers in sets.items()
     }
-
-
-def calibrate(pairs: PairScores, fusion: Fusion, strength: float) -> Calibration:
-    """Match probabilities of both directions, fitted on these pairs."""
-    first, total = pairs.first_stage(strength), pairs.total(fusion, strength)
-    return Calibration(
-        image_to_text=fit_direction(total[0], first[0], pairs.relevant),
-        text_to_image=fit_direction(total[1].T, first[1].T, pairs.relevant.T),
-    )
-
-
-def calibration_report(
-    pairs: PairScores, fusion: Fusion, strength: float, calibration: Calibration
-) -> dict[str, Any]:
-    """Expected calibration error and AUROC of "nothing matches", per direction."""
-    total = pairs.total(fusion, strength)
-    report = {}
-    for name, direction, scores, relevant in (
-        ("image_to_text", calibration.image_to_text, total[0], pairs.relevant),
-        ("text_to_image", calibration.text_to_image, total[1].T, pairs.relevant.T),
-    ):
-        shown, matches = listed(scores, relevant)
-        present, absent = best_with_and_without(scores, relevant)
-        report[name] = {
-            "expected_calibration_error": round(
-                expected_calibration_error(direction.total.probability(shown), matches), 4
-            ),
-            "no_match_auroc": round(auroc(present, absent), 4),
-            "no_match_below": round(direction.no_match_below, 4),
-        }
-    return report
 
 
 def candidate_coverage(

@@ -15,18 +15,18 @@ from model.dataset import read_split
 from model.errors import DataError
 from model.evaluate import (
     PairScores,
-    calibrate,
-    calibration_report,
     candidate_coverage,
     evaluation_rows,
     fit_fusion,
     score_pairs,
 )
 from model.fusion import Fusion
+from model.judging import calibrate, calibration_report, judge, short_queries
 from model.network import Network
 from model.progress import Progress, silent, silent_named
 from model.recall import Recall
 from model.run import TRAINING_SPLIT, Run, training_data, validation_split
+from model.words import text_trunk
 
 CANDIDATES = 100
 
@@ -53,7 +53,10 @@ def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progres
         raise DataError(f"{validation.name}: one picture is too few to fit and measure on")
     fitted = fit_fusion(raw, with_bank, hubness.strengths)
     pairs, fusion, strength = fitted.pairs, fitted.fusion, fitted.strength
-    calibration = calibrate(pairs, fusion, strength)
+    trunk = text_trunk(run.config.model.text, run.knowledge.vocabulary)
+    short = code_texts(network, trunk(short_queries(validation)))
+    judged = judge(network, validation, pictures, texts, short, pairs, fusion, strength)
+    calibration = calibrate(judged)
     scoring = Scoring(fusion=fusion, beta=hubness.beta, strength=strength, calibration=calibration)
     report = {
         "split": validation.name,
@@ -64,7 +67,7 @@ def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progres
             for row, found in evaluation_rows(pairs, fusion, strength, CANDIDATES).items()
         },
         "candidate_coverage": coverage_figures(pairs, fusion, strength),
-        "calibration": calibration_report(pairs, fusion, strength, calibration),
+        "calibration": calibration_report(judged, pairs, calibration),
         "training": run.config.training.model_dump(mode="json"),
         "curve": [
             json.loads(line) for line in (run.folder / "curve.jsonl").read_text().splitlines()

@@ -186,12 +186,22 @@ class Matcher:
             entity=scores["entity"],
             relation=scores["relation"],
             semantic=scores["semantic"],
-            probability=self._direction(query_kind).total.probability(total),
+            probability=self._direction(query_kind).total.probability(
+                total, _word_counts(query, query_kind, candidates)
+            ),
         )
 
-    def first_stage_probability(self, query_kind: Kind, first_stage: np.ndarray) -> np.ndarray:
+    def first_stage_probability(
+        self,
+        query: Encoded,
+        query_kind: Kind,
+        first_stage: np.ndarray,
+        candidates: Sequence[Mapping[str, np.ndarray]],
+    ) -> np.ndarray:
         """Match probabilities of (n,) results that were not re-ranked."""
-        return self._direction(query_kind).first_stage.probability(first_stage)
+        return self._direction(query_kind).first_stage.probability(
+            first_stage, _word_counts(query, query_kind, candidates)
+        )
 
     @torch.inference_mode()
     def explain(
@@ -265,6 +275,14 @@ class Matcher:
     def _tags(self, items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
         stacked = np.stack([item["tags"] for item in items]).astype(np.float32)
         return torch.from_numpy(stacked).to(self._device)
+
+
+def _word_counts(
+    query: Encoded, query_kind: Kind, candidates: Sequence[Mapping[str, np.ndarray]]
+) -> np.ndarray:
+    """Words of the text of each pair, (n,), or (1,) where the query is that text."""
+    texts = [query.arrays] if query_kind == "text" else candidates
+    return np.array([len(text["spans"]) for text in texts])
 
 
 def _no_offsets(items: int) -> Offsets:

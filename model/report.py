@@ -11,16 +11,17 @@ from model.config import HubnessConfig
 from model.dataset import read_split
 from model.evaluate import (
     ablation_rows,
-    calibration_report,
     candidate_coverage,
     evaluation_rows,
     in_folds,
     mean_recall,
     score_pairs,
 )
+from model.judging import calibration_report, judge, short_queries
 from model.progress import NamedProgress
 from model.recall import Recall
 from model.trunk_arrays import caption_arrays, picture_arrays
+from model.words import text_trunk
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,17 @@ def split_report(
         evaluation_rows(part, scoring.fusion, scoring.strength, candidates)
         for part in in_folds(pairs, folds)
     ]
+    trunk = text_trunk(bundle.config.text, bundle.vocabulary)
+    short = code_texts(network, trunk(short_queries(examples)))
+    judged = judge(
+        network, examples, pictures, texts, short, pairs, scoring.fusion, scoring.strength
+    )
     ablation = ablation_rows(pairs, bank, HubnessConfig().strengths) if ablate else {}
     return SplitReport(
         pictures=len(examples.examples),
         captions=len(examples.captions),
         rows={name: mean_recall([part[name] for part in parts]) for name in parts[0]},
         ablation=ablation,
-        calibration=calibration_report(
-            pairs, scoring.fusion, scoring.strength, scoring.calibration
-        ),
+        calibration=calibration_report(judged, pairs, scoring.calibration),
         coverage=candidate_coverage(pairs, scoring.fusion, scoring.strength, candidates),
     )

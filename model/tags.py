@@ -63,22 +63,32 @@ def base_form(word: str, counts: Mapping[str, int]) -> str:
     return best if len(best) > 2 and counts.get(best, 0) > 0 else word
 
 
-def content_words(split: Split) -> list[set[str]]:
-    """For each picture the content words of all its captions, in their base forms."""
-    tokens = [
-        {token for caption in example.captions for token in TOKEN.findall(caption.lower())}
+def word_counts(split: Split) -> Counter[str]:
+    """For each word how many pictures' captions hold it, as `base_form` asks."""
+    return Counter(
+        token
         for example in split.examples
-    ]
-    counts = Counter(token for found in tokens for token in found)
+        for token in {t for caption in example.captions for t in TOKEN.findall(caption.lower())}
+    )
+
+
+def content_words_of(text: str, counts: Mapping[str, int]) -> set[str]:
+    """The content words of one text, in their base forms."""
+    return {
+        base
+        for token in TOKEN.findall(text.lower())
+        if len(token) > 2
+        and token not in STOP_WORDS
+        and (base := base_form(token, counts)) not in STOP_WORDS
+    }
+
+
+def content_words(split: Split) -> list[set[str]]:
+    """For each picture the content words of all its captions."""
+    counts = word_counts(split)
     return [
-        {
-            base
-            for token in found
-            if len(token) > 2
-            and token not in STOP_WORDS
-            and (base := base_form(token, counts)) not in STOP_WORDS
-        }
-        for found in tokens
+        set().union(*(content_words_of(caption, counts) for caption in example.captions))
+        for example in split.examples
     ]
 
 

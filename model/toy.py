@@ -40,7 +40,7 @@ SIZES = ModelConfig(
     relations=2,
     tags=len(TAGS),
 )
-LOGISTIC = Logistic(slope=4.0, bias=-3.0)
+LOGISTIC = Logistic(slope=4.0, words=0.0, bias=-3.0)
 
 
 def write_toy_bundle(folder: Path, config: ModelConfig = SIZES) -> Path:

@@ -32,10 +32,17 @@ class Ranked:
 
 
 def first_stage_alone(
-    matcher: Matcher, query_kind: Kind, first_stage: np.ndarray, start: int = 0
+    matcher: Matcher,
+    query: Encoded,
+    query_kind: Kind,
+    first_stage: np.ndarray,
+    candidates: Sequence[Mapping[str, np.ndarray]],
+    start: int = 0,
 ) -> list[Ranked]:
     """The candidates from `start` on as the first stage left them; first_stage: (n,) float32."""
-    probabilities = matcher.first_stage_probability(query_kind, first_stage[start:])
+    probabilities = matcher.first_stage_probability(
+        query, query_kind, first_stage[start:], candidates[start:]
+    )
     return [
         Ranked(
             place,
@@ -87,6 +94,5 @@ def rerank(
         ]
         longest = max(longest, time.perf_counter() - begun)
     best_first = sorted(scored, key=lambda ranked: (-ranked.score, ids[ranked.place]))
-    return best_first + first_stage_alone(matcher, query_kind, first_stage, len(scored)), len(
-        scored
-    )
+    left = first_stage_alone(matcher, query, query_kind, first_stage, candidates, start=len(scored))
+    return best_first + left, len(scored)

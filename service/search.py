@@ -103,12 +103,13 @@ def search(
     candidates = [record for record in records if record is not None]
     first_stage = hits.scores[0][there]
     fetched = time.perf_counter()
+    arrays = [record.arrays for record in candidates]
     if ask.rerank:
-        arrays = [record.arrays for record in candidates]
         ids = [record.id for record in candidates]
         ranking, scored = rerank(matcher, query, query_kind, first_stage, arrays, ids, ask.deadline)
     else:
-        ranking, scored = first_stage_alone(matcher, query_kind, first_stage), 0
+        ranking = first_stage_alone(matcher, query, query_kind, first_stage, arrays)
+        scored = 0
     ranked = time.perf_counter()
 
     likely = [r for r in ranking if r.probability >= ask.min_probability]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from model.calibration import (
     LISTED,
+    Judged,
     Logistic,
     auroc,
     best_with_and_without,
@@ -16,26 +17,38 @@ from model.calibration import (
     listed,
 )
 
+ONE_WORD = np.ones(1)
 
-def drawn(slope: float, bias: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+
+def drawn(
+    slope: float, words: float, bias: float, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     random = np.random.default_rng(1)
     scores = random.normal(0.3, 0.4, count)
-    truth = 1 / (1 + np.exp(-(slope * scores + bias)))
-    return scores, random.random(count) < truth
+    lengths = random.integers(1, 15, count)
+    truth = 1 / (1 + np.exp(-(slope * scores + words * np.log(lengths) + bias)))
+    return scores, lengths, random.random(count) < truth
 
 
 def test_logistic_recovers_the_parameters_that_made_the_data() -> None:
-    found = fit_logistic(*drawn(6.0, -2.5, 40_000))
+    found = fit_logistic(*drawn(6.0, -1.0, -0.5, 80_000))
     assert found.slope == pytest.approx(6.0, rel=0.03)
-    assert found.bias == pytest.approx(-2.5, rel=0.03)
+    assert found.words == pytest.approx(-1.0, rel=0.05)
+    assert found.bias == pytest.approx(-0.5, abs=0.05)
+
+
+def test_texts_of_one_length_leave_the_number_of_words_out() -> None:
+    scores, _, matches = drawn(6.0, 0.0, -2.5, 5_000)
+    found = fit_logistic(scores, np.full(len(scores), 7), matches)
+    assert found.words == pytest.approx(0, abs=1e-6)
 
 
 def test_a_fitted_set_is_calibrated_and_a_shifted_one_is_not() -> None:
-    scores, matches = drawn(6.0, -2.5, 20_000)
-    fitted = fit_logistic(scores, matches)
-    assert expected_calibration_error(fitted.probability(scores), matches) < 0.01
-    shifted = Logistic(slope=fitted.slope, bias=fitted.bias + 2)
-    assert expected_calibration_error(shifted.probability(scores), matches) > 0.15
+    scores, words, matches = drawn(6.0, -1.0, -0.5, 20_000)
+    fitted = fit_logistic(scores, words, matches)
+    assert expected_calibration_error(fitted.probability(scores, words), matches) < 0.01
+    shifted = fitted.model_copy(update={"bias": fitted.bias + 2})
+    assert expected_calibration_error(shifted.probability(scores, words), matches) > 0.15
 
 
 def test_expected_calibration_error_by_hand() -> None:
@@ -47,8 +60,8 @@ def test_expected_calibration_error_by_hand() -> None:
 
 
 def test_probability_by_hand_and_at_the_ends() -> None:
-    logistic = Logistic(slope=2.0, bias=-1.0)
-    found = logistic.probability(np.array([0.5, 1.0, 1e6, -1e6]))
+    logistic = Logistic(slope=2.0, words=1.0, bias=-1.0)
+    found = logistic.probability(np.array([0.5, 1.0, 1e6, -1e6]), ONE_WORD)
     np.testing.assert_allclose(found, [0.5, 1 / (1 + np.exp(-1)), 1, 0], atol=1e-7)
     assert found.dtype == np.float32
 
@@ -56,16 +69,16 @@ def test_probability_by_hand_and_at_the_ends() -> None:
 @pytest.mark.parametrize("matches", [[False] * 4, [True] * 4, [False, False, True, True]])
 def test_one_sided_and_separable_data_give_finite_and_never_falling_probabilities(matches) -> None:
     scores = np.array([0.1, 0.2, 0.3, 0.4])
-    found = fit_logistic(scores, np.array(matches))
-    probabilities = found.probability(scores)
+    found = fit_logistic(scores, np.full(4, 3), np.array(matches))
+    probabilities = found.probability(scores, ONE_WORD)
     assert np.isfinite([found.slope, found.bias]).all()
     assert (np.diff(probabilities) >= -1e-6).all()
     np.testing.assert_allclose(probabilities, matches, atol=0.01)
 
 
 def test_equal_scores_give_the_share_of_matches() -> None:
-    found = fit_logistic(np.full(10, 0.7), np.arange(10) < 3)
-    assert found.probability(np.array([0.7]))[0] == pytest.approx(0.3, abs=1e-4)
+    found = fit_logistic(np.full(10, 0.7), np.full(10, 9), np.arange(10) < 3)
+    assert found.probability(np.array([0.7]), np.array([9]))[0] == pytest.approx(0.3, abs=1e-4)
 
 
 @given(st.integers(0, 2**16), st.integers(4, 60))
@@ -76,7 +89,7 @@ def test_more_score_never_means_less_probability_when_matches_score_higher(
     matches = np.arange(count) % 3 == 0
     scores = random.normal(0, 0.2, count) + matches * random.uniform(0.2, 5)
     if scores[matches].mean() > scores[~matches].mean():
-        found = fit_logistic(scores, matches)
+        found = fit_logistic(scores, np.full(count, 9), matches)
         assert np.isfinite([found.slope, found.bias]).all()
         assert found.slope >= 0
 
@@ -104,20 +117,38 @@ def test_best_with_and_without_the_right_items() -> None:
     assert (present.tolist(), absent.tolist()) == ([0.9, 0.7], [0.5, 0.1])
 
 
+def judged(scores: np.ndarray, fits: np.ndarray, words: int = 8) -> Judged:
+    return Judged(scores, scores, np.full(scores.shape, words), fits)
+
+
 def test_direction_says_that_nothing_matches_where_the_right_items_are_missing() -> None:
     random = np.random.default_rng(2)
     relevant = np.eye(60, dtype=bool)
     scores = (random.normal(0, 0.05, (60, 60)) + 0.3 * relevant).astype(np.float32)
-    found = fit_direction(scores, scores, relevant)
-    present, absent = best_with_and_without(scores, relevant)
-    alarms = (found.total.probability(present) < found.no_match_below).mean()
-    assert alarms <= 0.06
-    assert (found.total.probability(absent) < found.no_match_below).mean() > 0.95
+    found = fit_direction([judged(scores, relevant)])
+    probability = found.total.probability(scores, np.array([8]))
+    present, absent = best_with_and_without(probability, relevant)
+    assert (present < found.no_match_below).mean() <= 0.06
+    assert (absent < found.no_match_below).mean() > 0.95
     assert 0 < found.no_match_below < 1
+
+
+def test_short_and_long_sentences_are_calibrated_together() -> None:
+    random = np.random.default_rng(3)
+    fits = random.random((200, 20)) < 0.3
+    noise = random.normal(0, 0.2, (2, 200, 20))
+    # Long sentences score higher, right or wrong.
+    long, short = 0.8 + 0.4 * fits + noise[0], 0.2 + 0.4 * fits + noise[1]
+    found = fit_direction([judged(long, fits, 12), judged(short, fits, 2)])
+    for scores, words in ((long, 12), (short, 2)):
+        shown, matches = listed(scores, fits)
+        probabilities = found.total.probability(shown, np.array([words]))
+        assert expected_calibration_error(probabilities, matches.astype(bool)) < 0.05
 
 
 def test_a_gallery_of_one_picture_can_be_calibrated() -> None:
     scores = np.linspace(0.4, 0.8, 5, dtype=np.float32)[:, None]
-    found = fit_direction(scores, scores, np.ones((5, 1), dtype=bool))
+    found = fit_direction([judged(scores, np.ones((5, 1), dtype=bool))])
     assert 0 < found.no_match_below <= 1
-    assert (found.total.probability(scores) < found.no_match_below).mean() <= 0.2
+    best = found.total.probability(scores, np.array([8]))
+    assert (best < found.no_match_below).mean() <= 0.2

@@ -119,7 +119,9 @@ def test_probability_rises_with_the_total_and_stays_within_0_and_1(
     order = np.argsort(found.total)
     assert (np.diff(found.probability[order]) >= 0).all()
     assert ((found.probability >= 0) & (found.probability <= 1)).all()
-    first = matcher.first_stage_probability("text", np.array([-0.4, 0.1, 0.9], dtype=np.float32))
+    rising = np.array([-0.4, 0.1, 0.9], dtype=np.float32)
+    shown = [picture.arrays for picture in pictures[:3]]
+    first = matcher.first_stage_probability(texts[0], "text", rising, shown)
     assert (np.diff(first) > 0).all()
     assert 0 < matcher.no_match_below("text") < 1
 
@@ -289,8 +291,8 @@ def test_precomputed_pictures_keep_their_own_boxes(trained_bundle: Bundle) -> No
 def test_each_direction_has_a_calibration_of_its_own(trained_bundle: Bundle) -> None:
     sure, unsure = (
         Direction(
-            total=Logistic(slope=1, bias=bias),
-            first_stage=Logistic(slope=1, bias=bias),
+            total=Logistic(slope=1, words=0, bias=bias),
+            first_stage=Logistic(slope=1, words=0, bias=bias),
             no_match_below=limit,
         )
         for bias, limit in ((9.0, 0.7), (-9.0, 0.1))
@@ -300,10 +302,10 @@ def test_each_direction_has_a_calibration_of_its_own(trained_bundle: Bundle) -> 
     matcher = Matcher(replace(trained_bundle, scoring=scoring))
     assert (matcher.no_match_below("text"), matcher.no_match_below("image")) == (0.7, 0.1)
     first = np.zeros(1, dtype=np.float32)
-    assert matcher.first_stage_probability("text", first)[0] > 0.99
-    assert matcher.first_stage_probability("image", first)[0] < 0.01
     picture = precomputed(trained_bundle, boxes=False)[0]
     (text,) = matcher.encode_texts(["a red square"])
+    assert matcher.first_stage_probability(text, "text", first, [picture.arrays])[0] > 0.99
+    assert matcher.first_stage_probability(picture, "image", first, [text.arrays])[0] < 0.01
     assert asked(matcher, text, "text", [picture]).probability[0] > 0.9
     assert asked(matcher, picture, "image", [text]).probability[0] < 0.1
 
