@@ -153,7 +153,9 @@ class SearchResult(BaseModel):
     score: float = Field(
         description="The re-ranker's score, or the first stage's where it didn't score."
     )
-    probability: float = Field(description="Calibrated probability that the sentence describes the photo, 0..1.")
+    probability: float = Field(
+        description="Calibrated probability that the sentence describes the photo, 0..1."
+    )
     stage_scores: StageScores
     rank_before: int = Field(description="Its place after the first stage, from 1.")
     metadata: dict[str, Any]
