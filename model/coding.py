@@ -1,6 +1,7 @@
 """Whole splits through the network, batch by batch, and scores of every pair in blocks."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,9 +16,17 @@ BLOCK_TEXTS = 200
 BLOCK_PICTURES = 50
 
 
+class Rows(Protocol):
+    """Trunk arrays in order: an array, or a file that is read part by part."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> np.ndarray: ...
+
+
 @torch.inference_mode()
 def code_pictures(
-    network: Network, arrays: np.ndarray, batch: int = 32, progress: Progress = silent
+    network: Network, arrays: Rows, batch: int = 32, progress: Progress = silent
 ) -> Codes:
     """Trunk arrays (N, *shape) to codes, in order."""
     parts = []

@@ -58,7 +58,7 @@ def split_report(
         cache,
         lambda done, total: progress("captions", done, total),
     )
-    pictures, texts = code_pictures(network, arrays[:, 0]), code_texts(network, captions)
+    pictures, texts = code_pictures(network, arrays), code_texts(network, captions)
     raw, bank = score_pairs(
         network,
         pictures,

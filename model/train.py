@@ -22,6 +22,7 @@ from model.losses import consistency, contrastive, distillation, hardest_hinge, 
 from model.network import Network
 from model.recall import recall
 from model.tags import build_tags, content_words, tag_targets
+from model.trunk_arrays import PictureArrays
 from model.words import TrunkText, build_vocabulary, collate
 
 Report = Callable[[dict[str, Any]], None]
@@ -31,16 +32,18 @@ SCORES = ("global", "entity", "relation", "semantic")
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A split with its trunk arrays: features (N, views, *shape), one trunk text a caption."""
+    """A split with its trunk arrays, and one trunk text a caption."""
 
     split: Split
-    features: np.ndarray
+    features: PictureArrays
     texts: list[TrunkText]
 
     def first(self, pictures: int) -> "TrainingData":
         """The first so many pictures with their captions."""
-        split = Split(self.split.name, self.split.examples[:pictures])
-        return TrainingData(split, self.features[:pictures], self.texts[: len(split.captions)])
+        split = self.split.first(pictures)
+        return TrainingData(
+            split, self.features.take(slice(pictures)), self.texts[: len(split.captions)]
+        )
 
 
 @dataclass(frozen=True)
@@ -165,11 +168,9 @@ class Trainer:
 
     def _losses(self, batch: Batch, views: np.random.Generator) -> dict[str, Tensor]:
         options = self._config.training
-        shown = views.integers(self._training.features.shape[1], size=len(batch.pictures))
-        arrays = self._training.features[batch.pictures, shown]
-        pictures = self.network.pictures(
-            torch.from_numpy(np.asarray(arrays)).float(), options.kept_regions
-        )
+        shown = views.integers(self._training.features.views, size=len(batch.pictures))
+        arrays = self._training.features.seen(batch.pictures, shown)
+        pictures = self.network.pictures(torch.from_numpy(arrays).float(), options.kept_regions)
         texts = self.network.texts(
             collate([self._training.texts[i] for i in batch.captions]), options.kept_words
         )
@@ -235,7 +236,7 @@ class Trainer:
         self._load(self._average)
         self.network.eval()
         some = self._validation.first(self._config.training.validation_pictures)
-        pictures = code_pictures(self.network, some.features[:, 0])
+        pictures = code_pictures(self.network, some.features)
         texts = code_texts(self.network, some.texts)
         scores = score_all(self.network.alignment, pictures, texts)
         self._load(kept)

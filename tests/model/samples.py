@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -135,18 +136,44 @@ def scene_boxes(number: int) -> np.ndarray:
     return corners.reshape(REGIONS, 4).astype(np.float32)
 
 
+def scene_size(number: int) -> tuple[int, int]:
+    """Width and height of the photo that a scene was taken from, in pixels."""
+    return 400 + 20 * (number % 6), 300 + 10 * (number % 4)
+
+
 def write_precomputed_split(
-    folder: Path, split: str, numbers: range, repeats: int = 1, boxes: bool = True
+    folder: Path,
+    split: str,
+    numbers: range,
+    repeats: int = 1,
+    boxes: Literal["fractions", "pixels"] | None = "fractions",
+    ids: bool = False,
 ) -> None:
-    """`*_ims.npy`, `*_caps.txt`, `*_boxes.npy`; repeats=5 gives each caption a row of features."""
+    """One split as it is published.
+
+    repeats=5 gives each caption a row of features; boxes in pixels come with the photos' sizes;
+    ids are numbers as of MSCOCO, one a picture.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     features = np.stack([scene_features(n) for n in numbers]).repeat(repeats, axis=0)
     np.save(folder / f"{split}_ims.npy", features)
     lines = [caption for n in numbers for caption in captions_of(n)]
     (folder / f"{split}_caps.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if boxes:
-        rows = np.stack([scene_boxes(n) for n in numbers]).repeat(repeats, axis=0)
-        np.save(folder / f"{split}_boxes.npy", rows)
+    corners = np.stack([scene_boxes(n) for n in numbers])
+    if boxes == "pixels":
+        sizes = np.array([scene_size(n) for n in numbers])
+        corners = (corners * np.tile(sizes, 2)[:, None, :]).astype(np.float32)
+        np.save(folder / f"{split}_img_sizes.npy", sizes.repeat(repeats, axis=0))
+    if boxes is not None:
+        np.save(folder / f"{split}_boxes.npy", corners.repeat(repeats, axis=0))
+    if ids:
+        names = "".join(f"{scene_id(n)}\n" for n in numbers)
+        (folder / f"{split}_ids.txt").write_text(names, encoding="utf-8")
+
+
+def scene_id(number: int) -> int:
+    """What a data set calls the photo of a scene."""
+    return 391_895 + 7 * number
 
 
 def write_precomputed_folder(folder: Path, training: int = 18, validation: int = 12) -> Path:

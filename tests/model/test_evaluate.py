@@ -164,7 +164,8 @@ def test_a_calibration_fits_its_own_pairs() -> None:
 def coded(trained_bundle: Bundle, precomputed_folder) -> tuple[PairScores, BankScores]:
     split = read_split(precomputed_folder, "dev")
     network = trained_bundle.network()
-    features = np.stack([np.asarray(example.features) for example in split.examples])
+    assert split.regions is not None
+    features = split.regions.features
     trunk = text_trunk(trained_bundle.config.text, trained_bundle.vocabulary)
     pictures, texts = code_pictures(network, features), code_texts(network, trunk(split.captions))
     return score_pairs(network, pictures, texts, split.owners, trained_bundle.bank, 20.0)

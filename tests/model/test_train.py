@@ -19,6 +19,7 @@ from tests.model.samples import (
     GRID_RUN,
     PRECOMPUTED_RUN,
     captions_of,
+    scene_id,
     write_precomputed_folder,
     write_precomputed_split,
 )
@@ -281,6 +282,23 @@ def test_the_validation_split_is_dev_in_the_precomputed_format(
 ) -> None:
     assert validation_split(captioned_folder).name == "val"
     assert validation_split(precomputed_folder).name == "dev"
+
+
+def test_a_picture_of_both_training_and_validation_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_precomputed_split(data, "train", range(8), ids=True)
+    write_precomputed_split(data, "dev", range(7, 12), ids=True)
+    with pytest.raises(DataError, match=rf"both train and dev, {scene_id(7)} .*_ids\.txt"):
+        train(PRECOMPUTED_RUN, data, tmp_path)
+
+
+def test_features_that_are_no_numbers_stop_a_run_with_their_row(tmp_path: Path) -> None:
+    data = write_precomputed_folder(tmp_path / "data")
+    features = np.load(data / "train_ims.npy")
+    features[5, 2, 1] = np.nan
+    np.save(data / "train_ims.npy", features)
+    with pytest.raises(DataError, match=r"train_ims\.npy: row 5 holds values that are no number"):
+        train(PRECOMPUTED_RUN, data, tmp_path)
 
 
 def test_words_and_tags_come_from_the_training_captions(precomputed_folder: Path) -> None:
