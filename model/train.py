@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from model.alignment import Codes, LayerScores
 from model.batches import Batch, epoch_batches, nearest_pictures
 from model.coding import by_length, code_pictures, code_texts, score_all
-from model.config import RunConfig
+from model.config import RunConfig, TextConfig
 from model.dataset import Split
 from model.errors import DataError
 from model.losses import consistency, contrastive, distillation, hardest_hinge, tag_prediction
@@ -23,6 +23,7 @@ from model.network import Network
 from model.recall import recall
 from model.tags import build_tags, content_words, tag_targets
 from model.trunk_arrays import PictureArrays
+from model.vocabulary_file import read_vocabulary
 from model.words import TrunkText, build_vocabulary, collate
 
 Report = Callable[[dict[str, Any]], None]
@@ -57,17 +58,24 @@ class Knowledge:
 def learn_words(config: RunConfig, split: Split) -> Knowledge:
     """The vocabulary (where the text side has its own) and the tags of a training split.
 
-    Raises DataError when the captions hold fewer tags than the configuration asks for.
+    Raises DataError when the captions hold fewer tags than the configuration asks for, or the
+    vocabulary file that it names can't be read.
     """
-    own_words = config.model.text.kind == "vocabulary"
-    minimum = config.model.text.minimum_count
     tags = build_tags(content_words(split), config.model.tags)
     if len(tags) < config.model.tags:
         raise DataError(
             f"the captions of {split.name} hold {len(tags)} content words; model.tags asks for "
             f"{config.model.tags}"
         )
-    return Knowledge(build_vocabulary(split.captions, minimum) if own_words else (), tags)
+    return Knowledge(_vocabulary(config.model.text, split), tags)
+
+
+def _vocabulary(config: TextConfig, split: Split) -> tuple[str, ...]:
+    if config.kind == "pretrained":
+        return ()
+    if config.vocabulary_file is not None:
+        return read_vocabulary(Path(config.vocabulary_file))
+    return build_vocabulary(split.captions, config.minimum_count)
 
 
 class Trainer:

@@ -1,6 +1,7 @@
 """Small data sets, sizes and codes that the tests of the model room share."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -174,6 +175,18 @@ def write_precomputed_split(
 def scene_id(number: int) -> int:
     """What a data set calls the photo of a scene."""
     return 391_895 + 7 * number
+
+
+def write_vocabulary(file: Path, words: Sequence[str]) -> Path:
+    """A vocabulary as it is published, the numbers 0 to 3 reserved."""
+    listed = ["<pad>", "<start>", "<end>", "<unk>", *words]
+    vocabulary = {
+        "word2idx": {word: number for number, word in enumerate(listed)},
+        "idx2word": {str(number): word for number, word in enumerate(listed)},
+        "idx": len(listed),
+    }
+    file.write_text(json.dumps(vocabulary), encoding="utf-8")
+    return file
 
 
 def write_precomputed_folder(folder: Path, training: int = 18, validation: int = 12) -> Path:

@@ -22,6 +22,7 @@ from tests.model.samples import (
     scene_id,
     write_precomputed_folder,
     write_precomputed_split,
+    write_vocabulary,
 )
 
 
@@ -307,6 +308,23 @@ def test_words_and_tags_come_from_the_training_captions(precomputed_folder: Path
     assert words <= set(found.vocabulary)
     assert len(found.tags) == 8
     assert "ground" in found.tags and "the" not in found.tags
+
+
+def test_a_published_vocabulary_takes_the_place_of_the_captions_own(
+    tmp_path: Path, precomputed_folder: Path
+) -> None:
+    words = ("square", "circle", "'s", "red", "nowhere")
+    file = write_vocabulary(tmp_path / "vocabulary.json", words)
+    text = PRECOMPUTED_RUN.model.text.model_copy(update={"vocabulary_file": str(file)})
+    model = PRECOMPUTED_RUN.model.model_copy(update={"text": text})
+    config = longer(PRECOMPUTED_RUN.model_copy(update={"model": model}), epochs=1)
+    run = train(config, precomputed_folder, tmp_path)
+    assert run.knowledge.vocabulary == words
+    weights = states(tmp_path)["best"]["text_tail.embedding.weight"]
+    assert len(weights) == len(words) + 1  # number 0 is every other word
+    # The run keeps its words: the file may go.
+    file.unlink()
+    assert read_run(run.folder).knowledge.vocabulary == words
 
 
 def test_more_tags_than_the_captions_hold_are_refused(precomputed_folder: Path) -> None:
