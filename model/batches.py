@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,23 @@ class Batch:
     pictures: np.ndarray
     captions: np.ndarray
     owners: np.ndarray
+
+    def shares(self, count: int) -> list["Share"]:
+        """The batch in `count` consecutive parts, captions with their pictures."""
+        pictures = [len(self.pictures) * part // count for part in range(count + 1)]
+        captions = np.searchsorted(self.owners, pictures).tolist()
+        return [
+            Share(slice(*places), slice(*texts))
+            for places, texts in zip(pairwise(pictures), pairwise(captions), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a batch: places of its pictures and of its captions."""
+
+    pictures: slice
+    captions: slice
 
 
 def nearest_pictures(words: Sequence[set[str]], count: int = NEAREST) -> np.ndarray:

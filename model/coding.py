@@ -63,6 +63,18 @@ def take(codes: Codes, rows: slice | Tensor) -> Codes:
     )
 
 
+def single_precision(codes: Codes) -> Codes:
+    """The codes in float32, in which they are compared whatever they were computed in."""
+    return Codes(
+        codes.global_.float(),
+        _single_precision(codes.entity),
+        _single_precision(codes.relation),
+        codes.tags.float(),
+        codes.kept,
+        codes.saliency.float(),
+    )
+
+
 def concatenate(parts: Sequence[Codes]) -> Codes:
     """Codes one after the other, padded to the largest node count."""
     return Codes(
@@ -130,6 +142,10 @@ def _trimmed(codes: Codes, length: int) -> Codes:
         codes.kept[:, :length],
         codes.saliency[:, :length],
     )
+
+
+def _single_precision(nodes: Nodes) -> Nodes:
+    return Nodes(nodes.vectors.float(), nodes.mask, nodes.weights.float())
 
 
 def _concatenate_nodes(parts: Sequence[Nodes]) -> Nodes:

@@ -132,6 +132,12 @@ class TrainingConfig(_Section):
     )
     seed: int = 0
     threads: int = Field(1, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: a GPU if there is one"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the encoders in training; scores and losses stay in float32"
+    )
 
 
 class RunConfig(_Section):

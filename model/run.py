@@ -17,7 +17,8 @@ from model.curve import plot_curve
 from model.dataset import Split, read_split
 from model.dataset_precomputed import features_file
 from model.errors import ConfigError, DataError
-from model.progress import NamedProgress
+from model.progress import NamedProgress, silent_named
+from model.ranks import ranks
 from model.train import Knowledge, Trainer, TrainingData, learn_words
 from model.trunk_arrays import caption_arrays, picture_arrays
 
@@ -60,7 +61,8 @@ def train_run(
     """Trains, or goes on training with `resume`, where the folder's own configuration counts.
 
     Raises ConfigError when `out` already holds a run and `resume` was not asked for, or holds none
-    and it was; DataError naming file and line when the data can't be read.
+    and it was; DataError naming file and line when the data can't be read. Under `torchrun` all
+    processes call this alike; the first one reports and writes.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError("the curve is drawn with matplotlib: install sightline[train]")
@@ -71,25 +73,31 @@ def train_run(
         raise ConfigError(f"{out} holds no run to resume")
     if begun:
         config = _read_config(out)
-    training, validation = read_split(data, TRAINING_SPLIT), validation_split(data)
-    _refuse_common_pictures(training, validation)
-    knowledge = learn_words(config, training)
-    if begun and knowledge != read_knowledge(out):
-        raise DataError(f"{data}: its captions are not those that {out} was begun with")
-    trainer = Trainer(
-        config,
-        knowledge,
-        training_data(config, knowledge, training, cache, config.training.views, progress),
-        training_data(config, knowledge, validation, cache, 1, progress),
-        out,
-    )
-    (out / "run.json").write_text(
-        json.dumps({"data": str(data.resolve()), "cache": str(cache.resolve())}) + "\n"
-    )
-    if resume:
-        trainer.resume()
-    trainer.run(report)
-    plot_curve(out / "curve.jsonl", out / "curve.png")
+    with ranks(config.training.device) as joined:
+        # Nobody writes to the folder before everybody has looked at it.
+        joined.wait()
+        progress = progress if joined.first else silent_named
+        training, validation = read_split(data, TRAINING_SPLIT), validation_split(data)
+        _refuse_common_pictures(training, validation)
+        knowledge = learn_words(config, training)
+        if begun and knowledge != read_knowledge(out):
+            raise DataError(f"{data}: its captions are not those that {out} was begun with")
+        views = config.training.views
+        with joined.first_goes_first():
+            prepared = (
+                training_data(config, knowledge, training, cache, views, progress),
+                training_data(config, knowledge, validation, cache, 1, progress),
+            )
+        trainer = Trainer(config, knowledge, *prepared, out, joined)
+        if joined.first:
+            (out / "run.json").write_text(
+                json.dumps({"data": str(data.resolve()), "cache": str(cache.resolve())}) + "\n"
+            )
+        if resume:
+            trainer.resume()
+        trainer.run(report)
+        if joined.first:
+            plot_curve(out / "curve.jsonl", out / "curve.png")
     return Run(out, config, knowledge, data, cache)
 
 

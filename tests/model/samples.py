@@ -67,6 +67,16 @@ PRECOMPUTED_RUN = RunConfig(
     hubness=TINY_HUBNESS,
     training=TINY_TRAINING,
 )
+# Nothing is dropped at random, so that one process and several can be compared. Batches of seven
+# pictures don't divide evenly.
+WITHOUT_CHANCE = PRECOMPUTED_RUN.model_copy(
+    update={
+        "model": PRECOMPUTED_RUN.model.model_copy(update={"dropout": 0.0}),
+        "training": TINY_TRAINING.model_copy(
+            update={"kept_regions": 1.0, "kept_words": 1.0, "batch_pictures": 7}
+        ),
+    }
+)
 
 
 def scene(number: int) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from model.batches import epoch_batches, nearest_pictures
+from model.batches import Batch, epoch_batches, nearest_pictures
 from model.config import TrainingConfig
 from model.dataset import Example, Split
 from model.tags import content_words
@@ -121,3 +121,17 @@ def test_a_single_picture_is_a_batch() -> None:
     (batch,) = epoch_batches(data, nearest, TrainingConfig(captions_per_picture=5), epoch=0)
     assert batch.pictures.tolist() == [0]
     assert sorted(batch.captions.tolist()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_shares_of_a_batch_are_its_parts_in_order(count: int) -> None:
+    owners = np.array([0, 0, 1, 2, 2, 2, 3, 4, 5, 5, 6])
+    batch = Batch(np.arange(7), np.arange(11), owners)
+    shares = batch.shares(count)
+    assert len(shares) == count
+    for what in ("pictures", "captions"):
+        parts = [getattr(batch, what)[getattr(share, what)] for share in shares]
+        assert all(len(part) for part in parts)
+        assert np.concatenate(parts).tolist() == getattr(batch, what).tolist()
+    for share in shares:
+        assert set(owners[share.captions]) == set(range(*share.pictures.indices(7)))
