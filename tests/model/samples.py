@@ -1,7 +1,8 @@
 """Small data sets, sizes and codes that the tests of the model room share."""
 
+import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -185,6 +186,31 @@ def write_precomputed_split(
 def scene_id(number: int) -> int:
     """What a data set calls the photo of a scene."""
     return 391_895 + 7 * number
+
+
+def region_line(number: int, regions: int = REGIONS) -> str:
+    """A scene as a line of a bottom-up region file."""
+    width, height = scene_size(number)
+    boxes = scene_boxes(number)[:regions] * np.array([width, height, width, height])
+    matrices = (boxes.astype(np.float32), scene_features(number)[:regions])
+    encoded = [base64.b64encode(matrix.tobytes()).decode() for matrix in matrices]
+    return "\t".join(map(str, (scene_id(number), width, height, regions, *encoded)))
+
+
+def write_split_file(file: Path, splits: Mapping[str, Sequence[int]]) -> Path:
+    """Karpathy's JSON for some scenes, as of MSCOCO: six sentences each, line breaks in them."""
+    images = [
+        {
+            "cocoid": scene_id(number),
+            "filename": f"COCO_val2014_{scene_id(number):012}.jpg",
+            "split": split,
+            "sentences": [{"raw": f"{c}\n"} for c in [*captions_of(number), "a sixth one"]],
+        }
+        for split, numbers in splits.items()
+        for number in numbers
+    ]
+    file.write_text(json.dumps({"images": images, "dataset": "coco"}), encoding="utf-8")
+    return file
 
 
 def write_vocabulary(file: Path, words: Sequence[str]) -> Path:
