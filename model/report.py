@@ -9,6 +9,7 @@ from model.bundle import Bundle
 from model.coding import code_pictures, code_texts
 from model.config import HubnessConfig
 from model.dataset import read_split
+from model.errors import ConfigError
 from model.evaluate import (
     ablation_rows,
     calibration_report,
@@ -25,11 +26,15 @@ from model.trunk_arrays import caption_arrays, picture_arrays
 
 @dataclass(frozen=True)
 class SplitReport:
-    """Recall tables, calibration figures, and the first stage's share of the top 10."""
+    """Recall tables, calibration figures, and the first stage's share of the top 10.
+
+    fold_rows: the mean over folds, empty for a single one.
+    """
 
     pictures: int
     captions: int
     rows: Mapping[str, Recall]
+    fold_rows: Mapping[str, Recall]
     ablation: Mapping[str, Recall]
     calibration: Mapping[str, Any]
     coverage: tuple[float, float]
@@ -44,10 +49,17 @@ def split_report(
     folds: int,
     ablate: bool,
     progress: NamedProgress,
+    device: str = "cpu",
 ) -> SplitReport:
-    """Codes and scores a whole split. Raises DataError when the split can't be read."""
+    """Codes and scores a whole split once, for the table of all of it and that of its folds.
+
+    Raises DataError when the split can't be read, ConfigError when it has fewer pictures than
+    folds.
+    """
     examples = read_split(data, split)
-    network, scoring = bundle.network(), bundle.scoring
+    if folds > len(examples.examples):
+        raise ConfigError(f"folds: {folds} of {len(examples.examples)} pictures")
+    network, scoring = bundle.network().to(device), bundle.scoring
     arrays = picture_arrays(
         bundle.config, examples, cache, 1, lambda done, total: progress("pictures", done, total)
     )
@@ -64,20 +76,24 @@ def split_report(
         pictures,
         texts,
         examples.owners,
-        bundle.bank,
+        bundle.bank.to(device),
         scoring.beta,
         lambda done, total: progress("captions scored", done, total),
     )
     pairs = bank.offsets(raw, scoring.fusion)
     parts = [
         evaluation_rows(part, scoring.fusion, scoring.strength, candidates)
-        for part in in_folds(pairs, folds)
+        for part in (in_folds(pairs, folds) if folds > 1 else [])
     ]
     ablation = ablation_rows(pairs, bank, HubnessConfig().strengths) if ablate else {}
     return SplitReport(
         pictures=len(examples.examples),
         captions=len(examples.captions),
-        rows={name: mean_recall([part[name] for part in parts]) for name in parts[0]},
+        rows=evaluation_rows(pairs, scoring.fusion, scoring.strength, candidates),
+        fold_rows={
+            name: mean_recall([part[name] for part in parts])
+            for name in (parts[0] if parts else ())
+        },
         ablation=ablation,
         calibration=calibration_report(
             pairs, scoring.fusion, scoring.strength, scoring.calibration
