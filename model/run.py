@@ -17,9 +17,10 @@ from model.curve import plot_curve
 from model.dataset import Split, read_split
 from model.dataset_precomputed import features_file
 from model.errors import ConfigError, DataError
+from model.knowledge import Knowledge, learn_words
 from model.progress import NamedProgress, silent_named
 from model.ranks import ranks
-from model.train import Knowledge, Trainer, TrainingData, learn_words
+from model.train import Trainer, TrainingData
 from model.trunk_arrays import caption_arrays, picture_arrays
 
 Report = Callable[[dict[str, Any]], None]

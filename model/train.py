@@ -19,17 +19,17 @@ from torch import Tensor, nn
 from model.alignment import Codes, LayerScores
 from model.batches import Batch, epoch_batches, nearest_pictures
 from model.coding import by_length, code_pictures, code_texts, score_all, single_precision
-from model.config import RunConfig, TextConfig
+from model.config import RunConfig
 from model.dataset import Split
-from model.errors import ConfigError, DataError
+from model.errors import ConfigError
+from model.knowledge import Knowledge
 from model.losses import consistency, contrastive, distillation, hardest_hinge, tag_prediction
 from model.network import Network
 from model.ranks import Ranks, gather_codes
 from model.recall import recall
-from model.tags import build_tags, content_words, tag_targets
+from model.tags import content_words, tag_targets
 from model.trunk_arrays import PictureArrays
-from model.vocabulary_file import read_vocabulary
-from model.words import TrunkText, build_vocabulary, collate
+from model.words import TrunkText, collate
 
 Report = Callable[[dict[str, Any]], None]
 HIGHEST_SCALE = 100.0
@@ -51,37 +51,6 @@ class TrainingData:
         return TrainingData(
             split, self.features.take(slice(pictures)), self.texts[: len(split.captions)]
         )
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """What the training captions give the model: word list and tags."""
-
-    vocabulary: tuple[str, ...]
-    tags: tuple[str, ...]
-
-
-def learn_words(config: RunConfig, split: Split) -> Knowledge:
-    """The vocabulary (where the text side has its own) and the tags of a training split.
-
-    Raises DataError when the captions hold fewer tags than the configuration asks for, or the
-    vocabulary file that it names can't be read.
-    """
-    tags = build_tags(content_words(split), config.model.tags)
-    if len(tags) < config.model.tags:
-        raise DataError(
-            f"the captions of {split.name} hold {len(tags)} content words; model.tags asks for "
-            f"{config.model.tags}"
-        )
-    return Knowledge(_vocabulary(config.model.text, split), tags)
-
-
-def _vocabulary(config: TextConfig, split: Split) -> tuple[str, ...]:
-    if config.kind == "pretrained":
-        return ()
-    if config.vocabulary_file is not None:
-        return read_vocabulary(Path(config.vocabulary_file))
-    return build_vocabulary(split.captions, config.minimum_count)
 
 
 class Trainer:
@@ -150,9 +119,9 @@ class Trainer:
         if not file.is_file():
             self._keep_curve(0)
             return False
-        state = torch.load(file, map_location=self._ranks.device, weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
         self.network.load_state_dict(state["network"])
-        self._average = state["average"]
+        self._average = {n: v.to(self._ranks.device) for n, v in state["average"].items()}
         self._scales.data.copy_(state["scales"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])

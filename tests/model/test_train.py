@@ -12,8 +12,8 @@ import torch
 from model.config import RunConfig
 from model.dataset import read_split
 from model.errors import ConfigError, DataError
+from model.knowledge import learn_words
 from model.run import read_run, train_run, validation_split
-from model.train import learn_words
 from tests.model.conftest import ignore, quiet
 from tests.model.samples import (
     GRID_RUN,

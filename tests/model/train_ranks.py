@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 
 from model.dataset import read_split
+from model.knowledge import learn_words
 from model.ranks import ranks
 from model.run import training_data, validation_split
-from model.train import Trainer, learn_words
+from model.train import Trainer
 from tests.model.conftest import ignore, quiet
 from tests.model.samples import WITHOUT_CHANCE
 
