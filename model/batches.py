@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,27 +20,64 @@ class Batch:
     captions: np.ndarray
     owners: np.ndarray
 
+    def shares(self, count: int) -> list["Share"]:
+        """The batch in `count` consecutive parts, captions with their pictures."""
+        pictures = [len(self.pictures) * part // count for part in range(count + 1)]
+        captions = np.searchsorted(self.owners, pictures).tolist()
+        return [
+            Share(slice(*places), slice(*texts))
+            for places, texts in zip(pairwise(pictures), pairwise(captions), strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a batch: places of its pictures and of its captions."""
+
+    pictures: slice
+    captions: slice
+
 
 def nearest_pictures(words: Sequence[set[str]], count: int = NEAREST) -> np.ndarray:
     """For each picture the `count` others whose captions share most rare words, (pictures, count).
 
     Cosine of inverse-frequency weighted bags of content words, nearest first.
     """
-    names = sorted(set().union(*words))
-    column = {name: i for i, name in enumerate(names)}
-    bags = np.zeros((len(words), len(names)), dtype=np.float32)
-    for row, found in enumerate(words):
-        bags[row, [column[word] for word in found]] = 1
-    bags *= np.log(len(words) / bags.sum(0).clip(1))
-    bags /= np.linalg.norm(bags, axis=1, keepdims=True).clip(1e-9)
+    numbers = {name: i for i, name in enumerate(sorted(set().union(*words)))}
+    found = [np.array(sorted(numbers[word] for word in some), dtype=np.int64) for some in words]
+    holders, starts = _postings(found, len(numbers))
+    rarity = np.log(len(words) / np.diff(starts).clip(1))
+    lengths = np.array([np.linalg.norm(rarity[some]) for some in found]).clip(1e-9)
     count = min(count, len(words) - 1)
     nearest = np.empty((len(words), count), dtype=np.int64)
-    for start in range(0, len(words), 1000):
-        similarity = bags[start : start + 1000] @ bags.T
-        rows = np.arange(len(similarity))
-        similarity[rows, start + rows] = -1
-        nearest[start : start + 1000] = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+    for row, some in enumerate(found):
+        # Only pictures that share a word are visited: whole rows of bags would fill the memory.
+        sharing = [holders[starts[word] : starts[word + 1]] for word in some]
+        weights = np.repeat(rarity[some] ** 2, [len(part) for part in sharing])
+        pictures = np.concatenate([np.empty(0, dtype=np.int64), *sharing])
+        similarity = np.bincount(pictures, weights, len(words)) / lengths
+        similarity[row] = -1
+        nearest[row] = _largest(similarity, count)
     return nearest
+
+
+def _postings(found: Sequence[np.ndarray], words: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures that hold each word, one word after the other, and where each word starts."""
+    rows = np.repeat(np.arange(len(found)), [len(some) for some in found])
+    columns = np.concatenate(found)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=words))])
+    return rows[np.argsort(columns, kind="stable")], starts
+
+
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """Places of the `count` largest values, largest first, of equal ones the earlier."""
+    if count == 0:
+        return np.empty(0, dtype=np.int64)
+    least = np.partition(values, len(values) - count)[len(values) - count]
+    above = np.flatnonzero(values > least)
+    equal = np.flatnonzero(values == least)[: count - len(above)]
+    places = np.sort(np.concatenate([above, equal]))
+    return places[np.argsort(-values[places], kind="stable")]
 
 
 def epoch_batches(

@@ -1,6 +1,7 @@
 """Whole splits through the network, batch by batch, and scores of every pair in blocks."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,9 +16,17 @@ BLOCK_TEXTS = 200
 BLOCK_PICTURES = 50
 
 
+class Rows(Protocol):
+    """Trunk arrays in order: an array, or a file that is read part by part."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> np.ndarray: ...
+
+
 @torch.inference_mode()
 def code_pictures(
-    network: Network, arrays: np.ndarray, batch: int = 32, progress: Progress = silent
+    network: Network, arrays: Rows, batch: int = 32, progress: Progress = silent
 ) -> Codes:
     """Trunk arrays (N, *shape) to codes, in order."""
     parts = []
@@ -51,6 +60,18 @@ def take(codes: Codes, rows: slice | Tensor) -> Codes:
         codes.tags[rows],
         codes.kept[rows],
         codes.saliency[rows],
+    )
+
+
+def single_precision(codes: Codes) -> Codes:
+    """The codes in float32, in which they are compared whatever they were computed in."""
+    return Codes(
+        codes.global_.float(),
+        _single_precision(codes.entity),
+        _single_precision(codes.relation),
+        codes.tags.float(),
+        codes.kept,
+        codes.saliency.float(),
     )
 
 
@@ -121,6 +142,10 @@ def _trimmed(codes: Codes, length: int) -> Codes:
         codes.kept[:, :length],
         codes.saliency[:, :length],
     )
+
+
+def _single_precision(nodes: Nodes) -> Nodes:
+    return Nodes(nodes.vectors.float(), nodes.mask, nodes.weights.float())
 
 
 def _concatenate_nodes(parts: Sequence[Nodes]) -> Nodes:

@@ -50,11 +50,16 @@ class TextConfig(_Section):
     )
     recurrent_size: int = Field(256, ge=0, description="hidden size of the Bi-GRU; 0 leaves it out")
     minimum_count: int = Field(3, ge=1, description="vocabulary: captions a word has to appear in")
+    vocabulary_file: str | None = Field(
+        None, description="vocabulary: published word list (JSON) instead of the captions' own"
+    )
 
     @model_validator(mode="after")
     def _words_fit_their_network(self) -> Self:
         if self.kind == "pretrained" and self.feature_size != MINILM_FEATURES:
             raise ValueError(f"feature_size: MiniLM gives {MINILM_FEATURES}")
+        if self.kind == "pretrained" and self.vocabulary_file is not None:
+            raise ValueError('vocabulary_file: only for kind = "vocabulary"')
         return self
 
 
@@ -137,6 +142,12 @@ class TrainingConfig(_Section):
     )
     seed: int = 0
     threads: int = Field(1, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto: a GPU if there is one"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the encoders in training; scores and losses stay in float32"
+    )
 
 
 class RunConfig(_Section):

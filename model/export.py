@@ -45,7 +45,7 @@ def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progres
     bank = from_arrays(to_arrays(_bank(run, network)))
     validation = validation_split(run.data)
     data = training_data(run.config, run.knowledge, validation, run.cache, 1, silent_named)
-    pictures, texts = code_pictures(network, data.features[:, 0]), code_texts(network, data.texts)
+    pictures, texts = code_pictures(network, data.features), code_texts(network, data.texts)
     raw, with_bank = score_pairs(
         network, pictures, texts, validation.owners, bank, hubness.beta, progress
     )
@@ -106,7 +106,7 @@ def _bank(run: Run, network: Network) -> Bank:
     pictures = draw_rows(len(data.features), hubness.global_pictures)
     captions = draw_rows(len(data.texts), hubness.global_captions)
     return draw(
-        code_pictures(network, data.features[pictures, 0]),
+        code_pictures(network, data.features.take(pictures)),
         code_texts(network, [data.texts[i] for i in captions]),
         hubness,
     )

@@ -9,6 +9,7 @@ from model.bundle import Bundle
 from model.coding import code_pictures, code_texts
 from model.config import HubnessConfig
 from model.dataset import read_split
+from model.errors import ConfigError
 from model.evaluate import (
     ablation_rows,
     candidate_coverage,
@@ -26,11 +27,15 @@ from model.words import text_trunk
 
 @dataclass(frozen=True)
 class SplitReport:
-    """Recall tables, calibration figures, and the first stage's share of the top 10."""
+    """Recall tables, calibration figures, and the first stage's share of the top 10.
+
+    fold_rows: the mean over folds, empty for a single one.
+    """
 
     pictures: int
     captions: int
     rows: Mapping[str, Recall]
+    fold_rows: Mapping[str, Recall]
     ablation: Mapping[str, Recall]
     calibration: Mapping[str, Any]
     coverage: tuple[float, float]
@@ -45,10 +50,17 @@ def split_report(
     folds: int,
     ablate: bool,
     progress: NamedProgress,
+    device: str = "cpu",
 ) -> SplitReport:
-    """Codes and scores a whole split. Raises DataError when the split can't be read."""
+    """Codes and scores a whole split once, for the table of all of it and that of its folds.
+
+    Raises DataError when the split can't be read, ConfigError when it has fewer pictures than
+    folds.
+    """
     examples = read_split(data, split)
-    network, scoring = bundle.network(), bundle.scoring
+    if folds > len(examples.examples):
+        raise ConfigError(f"folds: {folds} of {len(examples.examples)} pictures")
+    network, scoring = bundle.network().to(device), bundle.scoring
     arrays = picture_arrays(
         bundle.config, examples, cache, 1, lambda done, total: progress("pictures", done, total)
     )
@@ -59,20 +71,20 @@ def split_report(
         cache,
         lambda done, total: progress("captions", done, total),
     )
-    pictures, texts = code_pictures(network, arrays[:, 0]), code_texts(network, captions)
+    pictures, texts = code_pictures(network, arrays), code_texts(network, captions)
     raw, bank = score_pairs(
         network,
         pictures,
         texts,
         examples.owners,
-        bundle.bank,
+        bundle.bank.to(device),
         scoring.beta,
         lambda done, total: progress("captions scored", done, total),
     )
     pairs = bank.offsets(raw, scoring.fusion)
     parts = [
         evaluation_rows(part, scoring.fusion, scoring.strength, candidates)
-        for part in in_folds(pairs, folds)
+        for part in (in_folds(pairs, folds) if folds > 1 else [])
     ]
     trunk = text_trunk(bundle.config.text, bundle.vocabulary)
     short = code_texts(network, trunk(short_queries(examples)))
@@ -83,7 +95,11 @@ def split_report(
     return SplitReport(
         pictures=len(examples.examples),
         captions=len(examples.captions),
-        rows={name: mean_recall([part[name] for part in parts]) for name in parts[0]},
+        rows=evaluation_rows(pairs, scoring.fusion, scoring.strength, candidates),
+        fold_rows={
+            name: mean_recall([part[name] for part in parts])
+            for name in (parts[0] if parts else ())
+        },
         ablation=ablation,
         calibration=calibration_report(judged, pairs, scoring.calibration),
         coverage=candidate_coverage(pairs, scoring.fusion, scoring.strength, candidates),

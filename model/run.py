@@ -15,13 +15,17 @@ from typing import Any
 from model.config import RunConfig
 from model.curve import plot_curve
 from model.dataset import Split, read_split
+from model.dataset_precomputed import features_file
 from model.errors import ConfigError, DataError
-from model.progress import NamedProgress
-from model.train import Knowledge, Trainer, TrainingData, learn_words
+from model.knowledge import Knowledge, learn_words
+from model.progress import NamedProgress, silent_named
+from model.ranks import ranks
+from model.train import Trainer, TrainingData
 from model.trunk_arrays import caption_arrays, picture_arrays
 
 Report = Callable[[dict[str, Any]], None]
 TRAINING_SPLIT = "train"
+DEV_PICTURES = 1000
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,14 @@ class Run:
 
 
 def validation_split(data: Path) -> Split:
-    """The split `val`, or `dev` as the field's precomputed folders call it. Raises DataError."""
-    if (data / "captions.jsonl").is_file() or not (data / "dev_ims.npy").is_file():
+    """The split `val`, or of the field's precomputed folders the first 1,000 pictures of `dev`.
+
+    VSE++ and SCAN choose their models on the first 5,000 captions of `dev`, which has 5,070 for
+    Flickr30K and 25,000 for MSCOCO. Raises DataError.
+    """
+    if (data / "captions.jsonl").is_file() or not features_file(data, "dev").is_file():
         return read_split(data, "val")
-    return read_split(data, "dev")
+    return read_split(data, "dev").first(DEV_PICTURES)
 
 
 def train_run(
@@ -54,7 +62,8 @@ def train_run(
     """Trains, or goes on training with `resume`, where the folder's own configuration counts.
 
     Raises ConfigError when `out` already holds a run and `resume` was not asked for, or holds none
-    and it was; DataError naming file and line when the data can't be read.
+    and it was; DataError naming file and line when the data can't be read. Under `torchrun` all
+    processes call this alike; the first one reports and writes.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError("the curve is drawn with matplotlib: install sightline[train]")
@@ -65,25 +74,31 @@ def train_run(
         raise ConfigError(f"{out} holds no run to resume")
     if begun:
         config = _read_config(out)
-    training, validation = read_split(data, TRAINING_SPLIT), validation_split(data)
-    _refuse_common_pictures(training, validation)
-    knowledge = learn_words(config, training)
-    if begun and knowledge != read_knowledge(out):
-        raise DataError(f"{data}: its captions are not those that {out} was begun with")
-    trainer = Trainer(
-        config,
-        knowledge,
-        training_data(config, knowledge, training, cache, config.training.views, progress),
-        training_data(config, knowledge, validation, cache, 1, progress),
-        out,
-    )
-    (out / "run.json").write_text(
-        json.dumps({"data": str(data.resolve()), "cache": str(cache.resolve())}) + "\n"
-    )
-    if resume:
-        trainer.resume()
-    trainer.run(report)
-    plot_curve(out / "curve.jsonl", out / "curve.png")
+    with ranks(config.training.device) as joined:
+        # Nobody writes to the folder before everybody has looked at it.
+        joined.wait()
+        progress = progress if joined.first else silent_named
+        training, validation = read_split(data, TRAINING_SPLIT), validation_split(data)
+        _refuse_common_pictures(training, validation)
+        knowledge = learn_words(config, training)
+        if begun and knowledge != read_knowledge(out):
+            raise DataError(f"{data}: its captions are not those that {out} was begun with")
+        views = config.training.views
+        with joined.first_goes_first():
+            prepared = (
+                training_data(config, knowledge, training, cache, views, progress),
+                training_data(config, knowledge, validation, cache, 1, progress),
+            )
+        trainer = Trainer(config, knowledge, *prepared, out, joined)
+        if joined.first:
+            (out / "run.json").write_text(
+                json.dumps({"data": str(data.resolve()), "cache": str(cache.resolve())}) + "\n"
+            )
+        if resume:
+            trainer.resume()
+        trainer.run(report)
+        if joined.first:
+            plot_curve(out / "curve.jsonl", out / "curve.png")
     return Run(out, config, knowledge, data, cache)
 
 
@@ -136,9 +151,14 @@ def training_data(
 def _refuse_common_pictures(training: Split, validation: Split) -> None:
     common = {e.id for e in training.examples} & {e.id for e in validation.examples}
     if common:
+        way_out = (
+            'give each line its "split"'
+            if training.regions is None
+            else "where ids count anew in each split, take the *_ids.txt files away"
+        )
         raise DataError(
             f"{len(common)} pictures are in both {training.name} and {validation.name}, "
-            f'{min(common)} among them: give each line its "split"'
+            f"{min(common)} among them: {way_out}"
         )
 
 

@@ -101,4 +101,7 @@ def build_tags(words: Sequence[set[str]], count: int) -> tuple[str, ...]:
 
 def tag_targets(words: Sequence[set[str]], tags: Sequence[str]) -> np.ndarray:
     """(pictures, tags) float32: 1 where any caption of the picture holds the tag."""
-    return np.array([[tag in found for tag in tags] for found in words], dtype=np.float32)
+    targets = np.zeros((len(words), len(tags)), dtype=np.float32)
+    for row, found in enumerate(words):
+        targets[row] = [tag in found for tag in tags]
+    return targets

@@ -1,4 +1,8 @@
-"""Training: cached trunk arrays to a run folder, resumable after a kill to the same result."""
+"""Training: cached trunk arrays to a run folder, resumable after a kill to the same result.
+
+Under `torchrun` each rank trains on its share of every batch (`model/ranks.py`); the first one
+writes and validates.
+"""
 
 import json
 import os
@@ -14,57 +18,39 @@ from torch import Tensor, nn
 
 from model.alignment import Codes, LayerScores
 from model.batches import Batch, epoch_batches, nearest_pictures
-from model.coding import by_length, code_pictures, code_texts, score_all
+from model.coding import by_length, code_pictures, code_texts, score_all, single_precision
 from model.config import RunConfig
 from model.dataset import Split
-from model.errors import DataError
+from model.errors import ConfigError
+from model.knowledge import Knowledge
 from model.losses import consistency, contrastive, distillation, hardest_hinge, tag_prediction
 from model.network import Network
+from model.ranks import Ranks, gather_codes
 from model.recall import recall
-from model.tags import build_tags, content_words, tag_targets
-from model.words import TrunkText, build_vocabulary, collate
+from model.tags import content_words, tag_targets
+from model.trunk_arrays import PictureArrays
+from model.words import TrunkText, collate
 
 Report = Callable[[dict[str, Any]], None]
 HIGHEST_SCALE = 100.0
+RANK_SEEDS = 1_000_003
 SCORES = ("global", "entity", "relation", "semantic")
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A split with its trunk arrays: features (N, views, *shape), one trunk text a caption."""
+    """A split with its trunk arrays, and one trunk text a caption."""
 
     split: Split
-    features: np.ndarray
+    features: PictureArrays
     texts: list[TrunkText]
 
     def first(self, pictures: int) -> "TrainingData":
         """The first so many pictures with their captions."""
-        split = Split(self.split.name, self.split.examples[:pictures])
-        return TrainingData(split, self.features[:pictures], self.texts[: len(split.captions)])
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """What the training captions give the model: word list and tags."""
-
-    vocabulary: tuple[str, ...]
-    tags: tuple[str, ...]
-
-
-def learn_words(config: RunConfig, split: Split) -> Knowledge:
-    """The vocabulary (where the text side has its own) and the tags of a training split.
-
-    Raises DataError when the captions hold fewer tags than the configuration asks for.
-    """
-    own_words = config.model.text.kind == "vocabulary"
-    minimum = config.model.text.minimum_count
-    tags = build_tags(content_words(split), config.model.tags)
-    if len(tags) < config.model.tags:
-        raise DataError(
-            f"the captions of {split.name} hold {len(tags)} content words; model.tags asks for "
-            f"{config.model.tags}"
+        split = self.split.first(pictures)
+        return TrainingData(
+            split, self.features.take(slice(pictures)), self.texts[: len(split.captions)]
         )
-    return Knowledge(build_vocabulary(split.captions, minimum) if own_words else (), tags)
 
 
 class Trainer:
@@ -77,10 +63,14 @@ class Trainer:
         training: TrainingData,
         validation: TrainingData,
         folder: Path,
+        ranks: Ranks,
     ) -> None:
-        self._config, self._folder = config, folder
+        self._config, self._folder, self._ranks = config, folder, ranks
         self._training, self._validation = training, validation
         options = config.training
+        batch_size = min(options.batch_pictures, len(training.split.examples))
+        if batch_size < ranks.count:
+            raise ConfigError(f"{ranks.count} processes share batches of {batch_size} pictures")
         torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
         words = content_words(training.split)
@@ -89,17 +79,14 @@ class Trainer:
         self.network = Network(config.model, knowledge.vocabulary)
         self.network.start_from_pretrained()
         self.network.start_tags_at(self._targets.mean(0).numpy())
-        self._scales = nn.Parameter(torch.full((len(SCORES),), 20.0).log())
+        self.network.to(ranks.device)
+        self._scales = nn.Parameter(torch.full((len(SCORES),), 20.0, device=ranks.device).log())
         self._average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         self._steps = max(1, len(training.split.examples) // options.batch_pictures)
         self._optimizer, self._schedule = self._optimization()
         self.epoch, self.best, self.best_epoch = 0, -1.0, 0
-        folder.mkdir(parents=True, exist_ok=True)
-        # The configuration comes last: where it stands, the run is begun and whole.
-        (folder / "knowledge.json").write_text(
-            json.dumps({"vocabulary": knowledge.vocabulary, "tags": knowledge.tags}, indent=1)
-        )
-        (folder / "config.json").write_text(config.model_dump_json(indent=2))
+        if ranks.first:
+            _begin(folder, config, knowledge)
 
     def run(self, report: Report) -> None:
         """Trains the epochs that are left; stops after `patience` of them without a better rsum."""
@@ -107,17 +94,24 @@ class Trainer:
         while self.epoch < options.epochs and self.epoch - self.best_epoch < options.patience:
             started = time.perf_counter()
             losses = self._train_epoch(report)
-            trained = time.perf_counter() - started
-            measured = self._validate()
+            losses["train_s"] = round(time.perf_counter() - started, 1)
             self.epoch += 1
-            if measured["rsum"] > self.best:
-                self.best, self.best_epoch = measured["rsum"], self.epoch
-                _save(self._averaged_state(), self._folder / "best.pt")
-            line = {"epoch": self.epoch, **losses, **measured, "train_s": round(trained, 1)}
-            with (self._folder / "curve.jsonl").open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-            self._checkpoint()
-            report(line)
+            if self._ranks.first:
+                self._finish_epoch(losses, report)
+            self.best, best_epoch = self._ranks.agree([self.best, self.best_epoch])
+            self.best_epoch = int(best_epoch)
+
+    def _finish_epoch(self, losses: dict[str, float], report: Report) -> None:
+        measured = self._validate()
+        if measured["rsum"] > self.best:
+            self.best, self.best_epoch = measured["rsum"], self.epoch
+            best = {name: value.cpu() for name, value in self._averaged_state().items()}
+            _save(best, self._folder / "best.pt")
+        line = {"epoch": self.epoch, **losses, **measured}
+        with (self._folder / "curve.jsonl").open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+        self._checkpoint()
+        report(line)
 
     def resume(self) -> bool:
         """Continues from the last checkpoint of this folder; False when there is none."""
@@ -125,9 +119,9 @@ class Trainer:
         if not file.is_file():
             self._keep_curve(0)
             return False
-        state = torch.load(file, weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
         self.network.load_state_dict(state["network"])
-        self._average = state["average"]
+        self._average = {n: v.to(self._ranks.device) for n, v in state["average"].items()}
         self._scales.data.copy_(state["scales"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
@@ -138,13 +132,14 @@ class Trainer:
     def _keep_curve(self, epochs: int) -> None:
         """Cuts the curve: a kill between its line and the checkpoint would leave the line twice."""
         curve = self._folder / "curve.jsonl"
-        if curve.is_file():
+        if curve.is_file() and self._ranks.first:
             lines = curve.read_text().splitlines()[:epochs]
             curve.write_text("".join(line + "\n" for line in lines))
 
     def _train_epoch(self, report: Report) -> dict[str, float]:
         options = self._config.training
-        torch.manual_seed(options.seed * 1000 + self.epoch)
+        # Each rank drops other words and regions.
+        torch.manual_seed(options.seed * 1000 + self.epoch + RANK_SEEDS * self._ranks.rank)
         views = np.random.default_rng([options.seed, self.epoch, 1])
         self.network.train()
         total: dict[str, float] = {}
@@ -154,27 +149,21 @@ class Trainer:
             loss = torch.stack(list(losses.values())).sum()
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            self._ranks.average_gradients([*self.network.parameters(), self._scales])
             nn.utils.clip_grad_norm_(self.network.parameters(), options.clip)
             self._optimizer.step()
             self._schedule.step()
             self._update_average(self.epoch * self._steps + step)
             for name, value in {**losses, "loss": loss}.items():
                 total[name] = total.get(name, 0.0) + float(value.detach()) / self._steps
-            report({"epoch": self.epoch + 1, "step": step, "steps": self._steps})
+            if self._ranks.first:
+                report({"epoch": self.epoch + 1, "step": step, "steps": self._steps})
         return {f"train_{name}": round(value, 4) for name, value in total.items()}
 
     def _losses(self, batch: Batch, views: np.random.Generator) -> dict[str, Tensor]:
         options = self._config.training
-        shown = views.integers(self._training.features.shape[1], size=len(batch.pictures))
-        arrays = self._training.features[batch.pictures, shown]
-        pictures = self.network.pictures(
-            torch.from_numpy(np.asarray(arrays)).float(), options.kept_regions
-        )
-        texts = self.network.texts(
-            collate([self._training.texts[i] for i in batch.captions]), options.kept_words
-        )
-        owners = torch.from_numpy(batch.owners)
-        layers = self._align(pictures, texts)
+        layers, picture_tags, text_tags = self._scores(batch, views)
+        owners = torch.from_numpy(batch.owners).to(self._ranks.device)
         scales = self._scales.exp().clamp(max=HIGHEST_SCALE)
         scores = (layers.global_, layers.entity, layers.relation, layers.semantic)
         weights = (
@@ -207,15 +196,53 @@ class Trainer:
                 layers.global_ * scales[0], torch.stack(teachers).sum(0)
             )
         if options.tag_weight:
-            targets = self._targets[batch.pictures]
+            targets = self._targets[batch.pictures].to(self._ranks.device)
             losses["tags"] = options.tag_weight * (
-                tag_prediction(pictures.tags, targets) + tag_prediction(texts.tags, targets[owners])
+                tag_prediction(picture_tags, targets) + tag_prediction(text_tags, targets[owners])
             )
         if options.consistency_weight:
             losses["consistency"] = options.consistency_weight * consistency(
-                pictures.tags, texts.tags, owners
+                picture_tags, text_tags, owners
             )
         return losses
+
+    def _scores(
+        self, batch: Batch, views: np.random.Generator
+    ) -> tuple[LayerScores, Tensor, Tensor]:
+        """All pairs of the batch, and the tags of its pictures and of its texts.
+
+        This rank encodes its share of the pictures, with their texts.
+        """
+        options, ranks = self._config.training, self._ranks
+        shown = views.integers(self._training.features.views, size=len(batch.pictures))
+        shares = batch.shares(ranks.count)
+        mine = shares[ranks.rank]
+        arrays = self._training.features.seen(batch.pictures[mine.pictures], shown[mine.pictures])
+        trunk_texts = [self._training.texts[i] for i in batch.captions]
+        with torch.autocast(
+            ranks.device.partition(":")[0], torch.bfloat16, options.precision == "bfloat16"
+        ):
+            pictures = self.network.pictures(
+                torch.from_numpy(arrays).to(ranks.device).float(), options.kept_regions
+            )
+            texts = self.network.texts(
+                collate(trunk_texts[mine.captions]).to(ranks.device), options.kept_words
+            )
+        pictures = single_precision(pictures)
+        texts = gather_codes(
+            ranks,
+            single_precision(texts),
+            [share.captions.stop - share.captions.start for share in shares],
+            max(len(text.spans) for text in trunk_texts),
+        )
+        scored = self._align(pictures, texts)
+        layers = (scored.global_, scored.entity, scored.relation, scored.semantic)
+        counts = [share.pictures.stop - share.pictures.start for share in shares]
+        return (
+            LayerScores(*(ranks.gather(layer, counts) for layer in layers)),
+            ranks.gather(pictures.tags, counts),
+            texts.tags,
+        )
 
     def _align(self, pictures: Codes, texts: Codes) -> LayerScores:
         """All pairs, short texts apart from long ones: padding would cost as much as words."""
@@ -235,7 +262,7 @@ class Trainer:
         self._load(self._average)
         self.network.eval()
         some = self._validation.first(self._config.training.validation_pictures)
-        pictures = code_pictures(self.network, some.features[:, 0])
+        pictures = code_pictures(self.network, some.features)
         texts = code_texts(self.network, some.texts)
         scores = score_all(self.network.alignment, pictures, texts)
         self._load(kept)
@@ -308,6 +335,15 @@ class Trainer:
             },
             self._folder / "checkpoint.pt",
         )
+
+
+def _begin(folder: Path, config: RunConfig, knowledge: Knowledge) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # The configuration comes last: where it stands, the run is begun and whole.
+    (folder / "knowledge.json").write_text(
+        json.dumps({"vocabulary": knowledge.vocabulary, "tags": knowledge.tags}, indent=1)
+    )
+    (folder / "config.json").write_text(config.model_dump_json(indent=2))
 
 
 def _save(state: dict[str, Any], file: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,31 +19,72 @@ from model.words import TrunkText, text_trunk
 TEXT_BATCH = 512
 
 
+@dataclass(frozen=True)
+class PictureArrays:
+    """Trunk arrays of pictures, read from a memory-mapped file when they are asked for.
+
+    file: what a message names; array: (rows, views, *shape); rows: (pictures,) int64, where each
+    picture stands in it.
+    """
+
+    file: str
+    array: np.ndarray
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        """How many pictures."""
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """The first view of some pictures, (n, *shape). Raises DataError as `seen` does."""
+        return self._read(self.rows[part], 0)
+
+    @property
+    def views(self) -> int:
+        """How many views there are of each picture."""
+        return int(self.array.shape[1])
+
+    def seen(self, pictures: np.ndarray, views: np.ndarray) -> np.ndarray:
+        """Pictures (n,), each in one of its views (n,), as a copy: (n, *shape).
+
+        Raises DataError naming the file's row that holds what is no number.
+        """
+        return self._read(self.rows[pictures], views)
+
+    def take(self, pictures: slice | np.ndarray) -> "PictureArrays":
+        """Some of the pictures; nothing is read."""
+        return PictureArrays(self.file, self.array, self.rows[pictures])
+
+    def _read(self, rows: np.ndarray, views: np.ndarray | int) -> np.ndarray:
+        read = np.asarray(self.array[rows, views])
+        broken = np.flatnonzero(~np.isfinite(read).reshape(len(read), -1).all(1))
+        if len(broken):
+            raise DataError(f"{self.file}: row {rows[broken[0]]} holds values that are no number")
+        return read
+
+
 def picture_arrays(
     config: ModelConfig, split: Split, cache: Path, views: int, progress: Progress
-) -> np.ndarray:
-    """(pictures, views, *shape); precomputed features have one view. Raises DataError."""
+) -> PictureArrays:
+    """What the pictures of a split are encoded from; precomputed features have one view.
+
+    Raises DataError where the split's pictures are not of the configuration's kind.
+    """
     if config.regions.kind != "precomputed":
-        return FeatureCache(cache, extractor(config.regions), split.examples, views).fill(progress)
-    size = config.regions.feature_size
-    for example in split.examples:
-        if example.features is None:
-            raise DataError(
-                f"{example.id}: a picture file, but regions.kind is precomputed: the data set has "
-                f"to hold {split.name}_ims.npy"
-            )
-        if example.features.shape[1] != size:
-            raise DataError(
-                f"{example.id}: features of {example.features.shape[1]}; the model takes {size}"
-            )
-    features = np.stack([np.asarray(example.features) for example in split.examples])
-    broken = np.flatnonzero(~np.isfinite(features).all(axis=(1, 2)))
-    if len(broken):
+        filled = FeatureCache(cache, extractor(config.regions), split.examples, views)
+        return PictureArrays(str(cache), filled.fill(progress), np.arange(len(split.examples)))
+    regions = split.regions
+    if regions is None:
         raise DataError(
-            f"{split.name}_ims.npy: the features of picture {broken[0]} hold values that are no "
-            "number"
+            f"{split.examples[0].id}: a picture file, but regions.kind is precomputed: the data "
+            f"set has to hold {split.name}_ims.npy"
         )
-    return features[:, None]
+    if regions.features.shape[2] != config.regions.feature_size:
+        raise DataError(
+            f"{regions.file}: features of {regions.features.shape[2]}; the model takes "
+            f"{config.regions.feature_size}"
+        )
+    return PictureArrays(str(regions.file), regions.features[:, None], regions.rows)
 
 
 def caption_arrays(

@@ -11,6 +11,7 @@ import typer
 from index.errors import StoreError
 from model.errors import ModelError
 from service.commands import (
+    convert_regions,
     embed,
     evaluate,
     export,
@@ -38,6 +39,7 @@ app.command("serve")(serve.serve)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("embed")(embed.embed)
+app.command("convert-regions")(convert_regions.convert_regions)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.commands.options import AsJson, Bundle, settings_from
+from service.commands.options import AsJson, Bundle, DeviceName, settings_from
 from service.progress import progress
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Data set: captions.jsonl or precomputed features.")],
     split: Annotated[str, typer.Option(help="Which split to measure.")] = "val",
     bundle: Bundle = None,
+    device: DeviceName = None,
     candidates: Annotated[
         int, typer.Option(min=1, help="Re-rank depth of the two-stage row.")
     ] = 100,
     folds: Annotated[
-        int, typer.Option(min=1, help="Mean over equal folds, as MSCOCO 1K is reported (5).")
+        int, typer.Option(min=1, help="Also the mean over equal folds, as MSCOCO 1K (5).")
     ] = 1,
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Also each layer alone and each left out.")
@@ -31,12 +32,13 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Print recall of global only, two-stage and exhaustive scoring, both directions."""
-    settings = settings_from(bundle=bundle)
+    settings = settings_from(bundle=bundle, device=device)
 
     import torch
 
     from model.bundle import load_bundle
     from model.report import split_report
+    from service.collection import resolve_device
 
     torch.set_num_threads(settings.torch_threads)
     loaded = load_bundle(settings.bundle)
@@ -55,6 +57,7 @@ def evaluate(
             folds,
             ablate,
             lambda what, done, total: bars[what](done, total),
+            resolve_device(settings.device),
         )
     if as_json:
         typer.echo(json.dumps(_as_json(report)))
@@ -63,6 +66,9 @@ def evaluate(
         f"{loaded.name} on {split}: {report.pictures:,} pictures, {report.captions:,} captions"
     )
     _print_table(report.rows)
+    if report.fold_rows:
+        typer.echo(f"\nMean of {folds} folds of {report.pictures // folds:,} pictures")
+        _print_table(report.fold_rows)
     if report.ablation:
         typer.echo(
             "\nLayers, exhaustive; weights and offsets fitted anew for each row on this split"
@@ -104,6 +110,7 @@ def _as_json(report: Any) -> dict[str, Any]:
         "pictures": report.pictures,
         "captions": report.captions,
         "rows": table(report.rows),
+        "fold_rows": table(report.fold_rows),
         "ablation": table(report.ablation),
         "calibration": report.calibration,
         "candidate_coverage": dict(

@@ -1,7 +1,10 @@
 """Small data sets, sizes and codes that the tests of the model room share."""
 
+import base64
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -64,6 +67,16 @@ PRECOMPUTED_RUN = RunConfig(
     model=sizes(RegionConfig(kind="precomputed", feature_size=FEATURES)),
     hubness=TINY_HUBNESS,
     training=TINY_TRAINING,
+)
+# Nothing is dropped at random, so that one process and several can be compared. Batches of seven
+# pictures don't divide evenly.
+WITHOUT_CHANCE = PRECOMPUTED_RUN.model_copy(
+    update={
+        "model": PRECOMPUTED_RUN.model.model_copy(update={"dropout": 0.0}),
+        "training": TINY_TRAINING.model_copy(
+            update={"kept_regions": 1.0, "kept_words": 1.0, "batch_pictures": 7}
+        ),
+    }
 )
 
 
@@ -135,18 +148,81 @@ def scene_boxes(number: int) -> np.ndarray:
     return corners.reshape(REGIONS, 4).astype(np.float32)
 
 
+def scene_size(number: int) -> tuple[int, int]:
+    """Width and height of the photo that a scene was taken from, in pixels."""
+    return 400 + 20 * (number % 6), 300 + 10 * (number % 4)
+
+
 def write_precomputed_split(
-    folder: Path, split: str, numbers: range, repeats: int = 1, boxes: bool = True
+    folder: Path,
+    split: str,
+    numbers: range,
+    repeats: int = 1,
+    boxes: Literal["fractions", "pixels"] | None = "fractions",
+    ids: bool = False,
 ) -> None:
-    """`*_ims.npy`, `*_caps.txt`, `*_boxes.npy`; repeats=5 gives each caption a row of features."""
+    """One split as it is published.
+
+    repeats=5 gives each caption a row of features; boxes in pixels come with the photos' sizes;
+    ids are numbers as of MSCOCO, one a picture.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     features = np.stack([scene_features(n) for n in numbers]).repeat(repeats, axis=0)
     np.save(folder / f"{split}_ims.npy", features)
     lines = [caption for n in numbers for caption in captions_of(n)]
     (folder / f"{split}_caps.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if boxes:
-        rows = np.stack([scene_boxes(n) for n in numbers]).repeat(repeats, axis=0)
-        np.save(folder / f"{split}_boxes.npy", rows)
+    corners = np.stack([scene_boxes(n) for n in numbers])
+    if boxes == "pixels":
+        sizes = np.array([scene_size(n) for n in numbers])
+        corners = (corners * np.tile(sizes, 2)[:, None, :]).astype(np.float32)
+        np.save(folder / f"{split}_img_sizes.npy", sizes.repeat(repeats, axis=0))
+    if boxes is not None:
+        np.save(folder / f"{split}_boxes.npy", corners.repeat(repeats, axis=0))
+    if ids:
+        names = "".join(f"{scene_id(n)}\n" for n in numbers)
+        (folder / f"{split}_ids.txt").write_text(names, encoding="utf-8")
+
+
+def scene_id(number: int) -> int:
+    """What a data set calls the photo of a scene."""
+    return 391_895 + 7 * number
+
+
+def region_line(number: int, regions: int = REGIONS) -> str:
+    """A scene as a line of a bottom-up region file."""
+    width, height = scene_size(number)
+    boxes = scene_boxes(number)[:regions] * np.array([width, height, width, height])
+    matrices = (boxes.astype(np.float32), scene_features(number)[:regions])
+    encoded = [base64.b64encode(matrix.tobytes()).decode() for matrix in matrices]
+    return "\t".join(map(str, (scene_id(number), width, height, regions, *encoded)))
+
+
+def write_split_file(file: Path, splits: Mapping[str, Sequence[int]]) -> Path:
+    """Karpathy's JSON for some scenes, as of MSCOCO: six sentences each, line breaks in them."""
+    images = [
+        {
+            "cocoid": scene_id(number),
+            "filename": f"COCO_val2014_{scene_id(number):012}.jpg",
+            "split": split,
+            "sentences": [{"raw": f"{c}\n"} for c in [*captions_of(number), "a sixth one"]],
+        }
+        for split, numbers in splits.items()
+        for number in numbers
+    ]
+    file.write_text(json.dumps({"images": images, "dataset": "coco"}), encoding="utf-8")
+    return file
+
+
+def write_vocabulary(file: Path, words: Sequence[str]) -> Path:
+    """A vocabulary as it is published, the numbers 0 to 3 reserved."""
+    listed = ["<pad>", "<start>", "<end>", "<unk>", *words]
+    vocabulary = {
+        "word2idx": {word: number for number, word in enumerate(listed)},
+        "idx2word": {str(number): word for number, word in enumerate(listed)},
+        "idx": len(listed),
+    }
+    file.write_text(json.dumps(vocabulary), encoding="utf-8")
+    return file
 
 
 def write_precomputed_folder(folder: Path, training: int = 18, validation: int = 12) -> Path:

@@ -1,9 +1,11 @@
 """Who meets whom in a batch."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from model.batches import epoch_batches, nearest_pictures
+from model.batches import Batch, epoch_batches, nearest_pictures
 from model.config import TrainingConfig
 from model.dataset import Example, Split
 from model.tags import content_words
@@ -36,6 +38,32 @@ def test_more_neighbours_than_pictures_gives_all_others() -> None:
 
 def test_pictures_without_words_have_neighbours_all_the_same() -> None:
     assert nearest_pictures([set(), set(), {"dog"}], count=2).shape == (3, 2)
+
+
+def test_neighbours_are_those_of_whole_bags_of_words() -> None:
+    random = np.random.default_rng(0)
+    words = [{f"w{i}" for i in random.zipf(1.4, 12) if i < 400} for _ in range(300)]
+    names = sorted(set().union(*words))
+    bags = np.array([[name in some for name in names] for some in words], dtype=np.float64)
+    bags *= np.log(len(words) / bags.sum(0))
+    bags /= np.linalg.norm(bags, axis=1, keepdims=True).clip(1e-9)
+    similarity = bags @ bags.T
+    np.fill_diagonal(similarity, -1)
+    found = np.take_along_axis(similarity, nearest_pictures(words, count=20), axis=1)
+    expected = np.sort(similarity, axis=1)[:, ::-1][:, :20]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_many_words_do_not_make_whole_bags() -> None:
+    words = [{f"w{n}-{i}" for i in range(10)} | {f"shared {n % 300}"} for n in range(2000)]
+    tracemalloc.start()
+    try:
+        nearest = nearest_pictures(words, count=5)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert nearest[0].tolist() == [300, 600, 900, 1200, 1500]
+    assert peak < 20e6  # whole bags of 20,300 words: 162 MB
 
 
 @pytest.mark.parametrize("neighbours", [0.0, 0.33, 0.9])
@@ -93,3 +121,17 @@ def test_a_single_picture_is_a_batch() -> None:
     (batch,) = epoch_batches(data, nearest, TrainingConfig(captions_per_picture=5), epoch=0)
     assert batch.pictures.tolist() == [0]
     assert sorted(batch.captions.tolist()) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_shares_of_a_batch_are_its_parts_in_order(count: int) -> None:
+    owners = np.array([0, 0, 1, 2, 2, 2, 3, 4, 5, 5, 6])
+    batch = Batch(np.arange(7), np.arange(11), owners)
+    shares = batch.shares(count)
+    assert len(shares) == count
+    for what in ("pictures", "captions"):
+        parts = [getattr(batch, what)[getattr(share, what)] for share in shares]
+        assert all(len(part) for part in parts)
+        assert np.concatenate(parts).tolist() == getattr(batch, what).tolist()
+    for share in shares:
+        assert set(owners[share.captions]) == set(range(*share.pictures.indices(7)))

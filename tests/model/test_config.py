@@ -45,6 +45,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[model.text]\nfeature_size = 300\n", ["model.text", "feature_size", "384"]),
         ("[model.regions]\nfeature_size = 2048\n", ["model.regions", "feature_size", "1280"]),
         ("[model.regions]\npixels = 300\n", ["model.regions", "pixels: 300", "multiple of 32"]),
+        ("[model.text]\nvocabulary_file = 'v'\n", ["model.text", "vocabulary_file", "only for"]),
         ("[training\n", ["line 1"]),
     ],
 )

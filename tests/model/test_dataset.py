@@ -3,17 +3,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from model.dataset import read_split
 from model.errors import DataError
-from tests.model.samples import (
-    captions_of,
-    scene_boxes,
-    scene_features,
-    write_precomputed_split,
-)
 
 
 def write_lines(folder: Path, *lines: object) -> Path:
@@ -91,97 +84,3 @@ def test_a_split_without_pictures_and_an_empty_folder_are_refused(tmp_path: Path
         read_split(tmp_path, "val")
     with pytest.raises(DataError, match="no picture in the split 'val'"):
         read_split(write_lines(tmp_path, A), "val")
-
-
-@pytest.mark.parametrize("repeats", [1, 5])
-def test_precomputed_rows_may_stand_once_a_picture_or_once_a_caption(
-    tmp_path: Path, repeats: int
-) -> None:
-    write_precomputed_split(tmp_path, "test", range(3), repeats)
-    split = read_split(tmp_path, "test")
-    assert [example.id for example in split.examples] == ["test-0", "test-1", "test-2"]
-    assert split.owners.tolist() == [0] * 5 + [1] * 5 + [2] * 5
-    for number, example in enumerate(split.examples):
-        assert list(example.captions) == captions_of(number)
-        assert example.features is not None and example.boxes is not None
-        np.testing.assert_array_equal(example.features, scene_features(number))
-        np.testing.assert_array_equal(example.boxes, scene_boxes(number))
-
-
-def test_precomputed_boxes_are_optional(tmp_path: Path) -> None:
-    write_precomputed_split(tmp_path, "dev", range(2), boxes=False)
-    assert [example.boxes for example in read_split(tmp_path, "dev").examples] == [None, None]
-
-
-def edit_captions(folder: Path, change) -> None:
-    file = folder / "dev_caps.txt"
-    file.write_text("\n".join(change(file.read_text(encoding="utf-8").splitlines())) + "\n")
-
-
-def test_precomputed_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    def refused(name: str, message: str) -> None:
-        with pytest.raises(DataError) as raised:
-            read_split(tmp_path, "dev")
-        assert str(tmp_path / name) in str(raised.value)
-        assert message in str(raised.value)
-
-    def again() -> None:
-        write_precomputed_split(tmp_path, "dev", range(4))
-
-    again()
-    edit_captions(tmp_path, lambda lines: lines[:-1])
-    refused("dev_caps.txt", ":19: 19 captions are not five a picture")
-    edit_captions(tmp_path, lambda lines: lines[:15])
-    refused("dev_caps.txt", ":15: 15 captions, but 4 pictures")
-    again()
-    edit_captions(tmp_path, lambda lines: [*lines[:6], "", *lines[7:]])
-    refused("dev_caps.txt", ":7: the caption is empty")
-    again()
-    (tmp_path / "dev_caps.txt").write_bytes(b"a dog\n\xff\n")
-    refused("dev_caps.txt", "decode")
-    (tmp_path / "dev_caps.txt").unlink()
-    refused("dev_caps.txt", "No such file")
-    again()
-    np.save(tmp_path / "dev_boxes.npy", np.zeros((4, 35, 4), dtype=np.float32))
-    refused("dev_boxes.npy", "shape (4, 35, 4), expected (4, 36, 4)")
-    again()
-    np.save(tmp_path / "dev_ims.npy", np.zeros((4, 36), dtype=np.float32))
-    refused("dev_ims.npy", "expected N x regions x size, found (4, 36)")
-    whole = (tmp_path / "dev_boxes.npy").read_bytes()
-    (tmp_path / "dev_ims.npy").write_bytes(whole[: len(whole) // 2])
-    refused("dev_ims.npy", "not a NumPy array file")
-    (tmp_path / "dev_ims.npy").write_bytes(b"")
-    refused("dev_ims.npy", "not a NumPy array file")
-
-
-def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
-    write_precomputed_split(tmp_path, "dev", range(1))
-    np.save(tmp_path / "dev_ims.npy", np.array([[[{"a": 1}]]]), allow_pickle=True)
-    with pytest.raises(DataError, match=r"dev_ims\.npy: not a NumPy array file"):
-        read_split(tmp_path, "dev")
-
-
-@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0b", "\x1c"])
-def test_only_a_line_feed_ends_a_caption(tmp_path: Path, odd: str) -> None:
-    write_precomputed_split(tmp_path, "dev", range(2))
-    edit_captions(tmp_path, lambda lines: [*lines[:3], f"a dog{odd}runs", *lines[4:]])
-    captions = read_split(tmp_path, "dev").captions
-    assert len(captions) == 10
-    assert captions[3] == f"a dog{odd}runs"
-
-
-def test_a_carriage_return_belongs_to_the_end_of_the_line(tmp_path: Path) -> None:
-    write_precomputed_split(tmp_path, "dev", range(2))
-    file = tmp_path / "dev_caps.txt"
-    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    assert read_split(tmp_path, "dev").captions == [*captions_of(0), *captions_of(1)]
-
-
-@pytest.mark.parametrize("wrong", [-0.01, 1.01, 480.0, np.nan, np.inf])
-def test_boxes_that_are_no_fractions_are_refused(tmp_path: Path, wrong: float) -> None:
-    write_precomputed_split(tmp_path, "dev", range(2))
-    boxes = np.load(tmp_path / "dev_boxes.npy")
-    boxes[1, 7, 2] = wrong
-    np.save(tmp_path / "dev_boxes.npy", boxes)
-    with pytest.raises(DataError, match=r"dev_boxes\.npy: boxes have to be fractions"):
-        read_split(tmp_path, "dev")

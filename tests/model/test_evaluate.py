@@ -25,6 +25,7 @@ from model.recall import Recall, recall
 from model.report import split_report
 from model.words import text_trunk
 from tests.model.conftest import quiet
+from tests.model.samples import write_precomputed_split
 
 STRENGTH = 0.5
 FUSION = Fusion.model_validate({"global": 0.8, "entity": 0.5, "relation": 0.3, "semantic": 0.2})
@@ -152,7 +153,8 @@ def test_the_mean_of_recalls_is_taken_figure_by_figure() -> None:
 def coded(trained_bundle: Bundle, precomputed_folder) -> tuple[PairScores, BankScores]:
     split = read_split(precomputed_folder, "dev")
     network = trained_bundle.network()
-    features = np.stack([np.asarray(example.features) for example in split.examples])
+    assert split.regions is not None
+    features = split.regions.features
     trunk = text_trunk(trained_bundle.config.text, trained_bundle.vocabulary)
     pictures, texts = code_pictures(network, features), code_texts(network, trunk(split.captions))
     return score_pairs(network, pictures, texts, split.owners, trained_bundle.bank, 20.0)
@@ -213,11 +215,24 @@ def test_a_bundle_measures_on_its_validation_split_what_its_report_says(
         assert row.rsum == pytest.approx(trained_bundle.report["rows"][name]["rsum"], abs=12)
 
 
-def test_folds_of_a_report_are_averaged(trained_bundle, precomputed_folder, tmp_path) -> None:
+def test_a_report_has_the_whole_split_and_the_mean_of_its_folds(
+    trained_bundle, precomputed_folder, tmp_path
+) -> None:
     whole, folds = (
         split_report(trained_bundle, precomputed_folder, "dev", tmp_path, 5, n, False, quiet)
         for n in (1, 3)
     )
-    assert folds.rows.keys() == whole.rows.keys()
-    assert folds.ablation == {}
-    assert folds.rows["exhaustive"].rsum >= whole.rows["exhaustive"].rsum
+    assert folds.rows == whole.rows
+    assert folds.fold_rows.keys() == whole.rows.keys()
+    assert (whole.fold_rows, folds.ablation) == ({}, {})
+    # Four pictures are easier to tell apart than twelve.
+    assert folds.fold_rows["exhaustive"].rsum >= whole.rows["exhaustive"].rsum
+    with pytest.raises(ConfigError, match="folds: 13 of 12 pictures"):
+        split_report(trained_bundle, precomputed_folder, "dev", tmp_path, 5, 13, False, quiet)
+
+
+def test_testall_is_measured_whole_and_in_five_folds(trained_bundle, tmp_path) -> None:
+    write_precomputed_split(tmp_path, "testall", range(40, 60), ids=True)
+    found = split_report(trained_bundle, tmp_path, "testall", tmp_path, 4, 5, False, quiet)
+    assert (found.pictures, found.captions) == (20, 100)
+    assert found.fold_rows.keys() == found.rows.keys()

@@ -109,7 +109,8 @@ def test_the_exported_model_of_precomputed_features_finds_texts(
 ) -> None:
     matcher = Matcher(trained_bundle)
     split = read_split(precomputed_folder, "dev")
-    features = np.stack([np.asarray(example.features) for example in split.examples])
+    assert split.regions is not None
+    features = split.regions.features
     pictures = matcher.picture_records(code_pictures(trained_bundle.network(), features), None)
     texts = matcher.encode_texts(split.captions)
     vectors = np.stack([text.vector for text in texts])

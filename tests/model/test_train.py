@@ -12,15 +12,17 @@ import torch
 from model.config import RunConfig
 from model.dataset import read_split
 from model.errors import ConfigError, DataError
+from model.knowledge import learn_words
 from model.run import read_run, train_run, validation_split
-from model.train import learn_words
 from tests.model.conftest import ignore, quiet
 from tests.model.samples import (
     GRID_RUN,
     PRECOMPUTED_RUN,
     captions_of,
+    scene_id,
     write_precomputed_folder,
     write_precomputed_split,
+    write_vocabulary,
 )
 
 
@@ -283,12 +285,46 @@ def test_the_validation_split_is_dev_in_the_precomputed_format(
     assert validation_split(precomputed_folder).name == "dev"
 
 
+def test_a_picture_of_both_training_and_validation_is_refused(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_precomputed_split(data, "train", range(8), ids=True)
+    write_precomputed_split(data, "dev", range(7, 12), ids=True)
+    with pytest.raises(DataError, match=rf"both train and dev, {scene_id(7)} .*_ids\.txt"):
+        train(PRECOMPUTED_RUN, data, tmp_path)
+
+
+def test_features_that_are_no_numbers_stop_a_run_with_their_row(tmp_path: Path) -> None:
+    data = write_precomputed_folder(tmp_path / "data")
+    features = np.load(data / "train_ims.npy")
+    features[5, 2, 1] = np.nan
+    np.save(data / "train_ims.npy", features)
+    with pytest.raises(DataError, match=r"train_ims\.npy: row 5 holds values that are no number"):
+        train(PRECOMPUTED_RUN, data, tmp_path)
+
+
 def test_words_and_tags_come_from_the_training_captions(precomputed_folder: Path) -> None:
     found = learn_words(PRECOMPUTED_RUN, read_split(precomputed_folder, "train"))
     words = {word for caption in captions_of(0) for word in caption.replace(",", "").split()}
     assert words <= set(found.vocabulary)
     assert len(found.tags) == 8
     assert "ground" in found.tags and "the" not in found.tags
+
+
+def test_a_published_vocabulary_takes_the_place_of_the_captions_own(
+    tmp_path: Path, precomputed_folder: Path
+) -> None:
+    words = ("square", "circle", "'s", "red", "nowhere")
+    file = write_vocabulary(tmp_path / "vocabulary.json", words)
+    text = PRECOMPUTED_RUN.model.text.model_copy(update={"vocabulary_file": str(file)})
+    model = PRECOMPUTED_RUN.model.model_copy(update={"text": text})
+    config = longer(PRECOMPUTED_RUN.model_copy(update={"model": model}), epochs=1)
+    run = train(config, precomputed_folder, tmp_path)
+    assert run.knowledge.vocabulary == words
+    weights = states(tmp_path)["best"]["text_tail.embedding.weight"]
+    assert len(weights) == len(words) + 1  # number 0 is every other word
+    # The run keeps its words: the file may go.
+    file.unlink()
+    assert read_run(run.folder).knowledge.vocabulary == words
 
 
 def test_more_tags_than_the_captions_hold_are_refused(precomputed_folder: Path) -> None:

@@ -25,8 +25,19 @@ def test_precomputed_features_are_one_view_of_each_picture(tmp_path: Path) -> No
     write_precomputed_split(tmp_path, "dev", range(3), repeats=5)
     split = read_split(tmp_path, "dev")
     found = picture_arrays(PRECOMPUTED_RUN.model, split, tmp_path, 4, ignore)
-    assert found.shape == (3, 1, 36, 24)
-    np.testing.assert_array_equal(found[2, 0], scene_features(2))
+    assert (len(found), found.views) == (3, 1)
+    np.testing.assert_array_equal(found[1:3][1], scene_features(2))
+    np.testing.assert_array_equal(
+        found.take(np.array([2, 0])).seen(np.array([1]), np.array([0]))[0], scene_features(0)
+    )
+
+
+def test_precomputed_features_stay_in_their_file_until_they_are_read(tmp_path: Path) -> None:
+    write_precomputed_split(tmp_path, "dev", range(3), repeats=5)
+    found = picture_arrays(PRECOMPUTED_RUN.model, read_split(tmp_path, "dev"), tmp_path, 1, ignore)
+    assert isinstance(found.array, np.memmap) and isinstance(found.array.base, np.memmap)
+    batch = found[:2]
+    assert not np.shares_memory(batch, found.array) and batch.flags.writeable
 
 
 def test_pictures_are_cached_under_the_folder_that_was_named(
@@ -35,10 +46,10 @@ def test_pictures_are_cached_under_the_folder_that_was_named(
     split = read_split(captioned_folder, "val")
     steps: list[tuple[int, int]] = []
     found = picture_arrays(GRID_RUN.model, split, tmp_path, 1, lambda *s: steps.append(s))
-    assert found.shape == (8, 1, 120, 4, 4)
+    assert found.array.shape == (8, 1, 120, 4, 4)
     assert steps[-1] == (8, 8)
     again = picture_arrays(GRID_RUN.model, split, tmp_path, 1, lambda *s: steps.append((0, 0)))
-    np.testing.assert_array_equal(found, again)
+    np.testing.assert_array_equal(found[:], again[:])
     assert (0, 0) not in steps
 
 
@@ -83,6 +94,8 @@ def test_features_that_are_not_numbers_are_refused(tmp_path: Path, wrong: float)
     features = np.load(tmp_path / "dev_ims.npy")
     features[3, 2, 1] = wrong
     np.save(tmp_path / "dev_ims.npy", features)
-    split = read_split(tmp_path, "dev")
-    with pytest.raises(DataError, match=r"dev_ims\.npy: the features of picture 3 hold values"):
-        picture_arrays(PRECOMPUTED_RUN.model, split, tmp_path, 1, ignore)
+    found = picture_arrays(PRECOMPUTED_RUN.model, read_split(tmp_path, "dev"), tmp_path, 1, ignore)
+    assert len(found[:3]) == 3
+    for batch in (lambda: found[2:], lambda: found.seen(np.array([4, 3]), np.array([0, 0]))):
+        with pytest.raises(DataError, match=r"dev_ims\.npy: row 3 holds values that are no number"):
+            batch()

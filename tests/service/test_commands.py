@@ -14,6 +14,7 @@ import pytest
 
 from service import cli
 from tests.helpers import Server, jpeg, wait_until
+from tests.model.samples import region_line, write_split_file
 
 
 @pytest.fixture
@@ -208,3 +209,17 @@ def test_ctrl_c_keeps_what_is_stored(toy_bundle: Path, tmp_path: Path, run: Any)
     _, out, _ = run("index", folder, "--data-dir", tmp_path / "d", "--json")
     report = json.loads(out)
     assert (report["new"], report["known"]) == (400 - kept, kept)
+
+
+def test_region_files_become_a_precomputed_folder(run: Any, tmp_path: Path) -> None:
+    captions = write_split_file(tmp_path / "dataset.json", {"val": [0, 1], "test": [2]})
+    regions = tmp_path / "regions.tsv"
+    regions.write_text("".join(f"{region_line(n)}\r\n" for n in (2, 1, 0)))
+    arguments = ("convert-regions", regions, "--out", tmp_path / "coco", "--captions", captions)
+    status, out, _ = run(*arguments, "--split", "dev", "--json")
+    assert status == 0
+    assert json.loads(out) == {"folder": str(tmp_path / "coco"), "split": "dev", "pictures": 2}
+    status, out, _ = run(*arguments, "--split", "test")
+    assert (status, out) == (0, f"{tmp_path / 'coco'} holds the split test: 1 pictures\n")
+    status, _, err = run(*arguments, "--split", "test")
+    assert (status, err) == (1, f"sightline: {tmp_path}/coco/test_boxes.npy is already there\n")
