@@ -57,8 +57,9 @@ def coded(
     split = read_split(precomputed_folder, "dev")
     network = trained_bundle.network()
     trunk = text_trunk(trained_bundle.config.text, trained_bundle.vocabulary)
-    features = np.stack([np.asarray(example.features) for example in split.examples])
-    pictures, texts = code_pictures(network, features), code_texts(network, trunk(split.captions))
+    assert split.regions is not None
+    pictures = code_pictures(network, split.regions.features)
+    texts = code_texts(network, trunk(split.captions))
     short = code_texts(network, trunk(short_queries(split)))
     raw, bank = score_pairs(network, pictures, texts, split.owners, trained_bundle.bank, 20.0)
     return split, pictures, texts, short, bank.offsets(raw, Fusion())
