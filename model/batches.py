@@ -73,6 +73,11 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
     """Places of the `count` largest values, largest first, of equal ones the earlier."""
     if count == 0:
         return np.empty(0, dtype=np.int64)
+    # Most pictures share no word, and a partition is slow among so many equal values.
+    sharing = np.flatnonzero(values > 0)
+    if count <= len(sharing) < len(values):
+        nearest: np.ndarray = sharing[_largest(values[sharing], count)]
+        return nearest
     least = np.partition(values, len(values) - count)[len(values) - count]
     above = np.flatnonzero(values > least)
     equal = np.flatnonzero(values == least)[: count - len(above)]
