@@ -4,13 +4,13 @@ One JSON object; each entry of `images` has `split`, `sentences` with `raw` text
 in MSCOCO's `cocoid`, the number by which region files name a picture.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from model.dataset_precomputed import CAPTIONS_PER_PICTURE
 from model.errors import DataError
+from model.json_file import read_json
 
 # What precomputed folders call the splits, and what Karpathy does. Their `test` has a thousand
 # pictures: all of Flickr30K's, the first of MSCOCO's 5,000, which are `testall`.
@@ -35,12 +35,7 @@ def read_captions(file: Path, split: str) -> list[CaptionedPicture]:
     """The pictures of a split in the file's order. Raises DataError naming the entry."""
     if split not in SPLITS:
         raise DataError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: not JSON: {error}") from error
+    found = read_json(file)
     images = found.get("images") if isinstance(found, dict) else None
     if not isinstance(images, list):
         raise DataError(f'{file}: expected an object with a list "images"')

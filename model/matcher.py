@@ -56,7 +56,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class WordExplanation:
-    """A word at text[start:end], its relevance, and the regions it attended to, strongest first."""
+    """A word at text[start:end], its relevance, and where it is found, strongest region first."""
 
     start: int
     end: int
@@ -173,7 +173,7 @@ class Matcher:
             "semantic": alignment.semantic(self._tags(pictures), self._tags(texts)),
         }
         scores = {name: layer.flatten().cpu().numpy() for name, layer in layers.items()}
-        offsets = np.stack([candidate["offsets"] for candidate in candidates]).astype(np.float32)
+        offsets = _offsets_of(candidates)
         fusion, strength = self._scoring.fusion, np.float32(self._scoring.strength)
         total = (
             np.float32(fusion.global_) * first_stage
@@ -182,7 +182,7 @@ class Matcher:
         ).astype(np.float32)
         return Scores(
             total=total,
-            global_=(first_stage + strength * offsets[:, 0]).astype(np.float32),
+            global_=self.global_scores(first_stage, candidates),
             entity=scores["entity"],
             relation=scores["relation"],
             semantic=scores["semantic"],
@@ -190,6 +190,14 @@ class Matcher:
                 total, _word_counts(query, query_kind, candidates)
             ),
         )
+
+    def global_scores(
+        self, first_stage: np.ndarray, candidates: Sequence[Mapping[str, np.ndarray]]
+    ) -> np.ndarray:
+        """Cosines of the global vectors, (n,): the first stage without its hubness offsets."""
+        offsets = _offsets_of(candidates)[:, 0]
+        scores: np.ndarray = first_stage + np.float32(self._scoring.strength) * offsets
+        return scores.astype(np.float32)
 
     def first_stage_probability(
         self,
@@ -207,16 +215,16 @@ class Matcher:
     def explain(
         self, text: Mapping[str, np.ndarray], picture: Mapping[str, np.ndarray]
     ) -> Explanation:
-        """What the words of a text looked at in a picture, from the stored arrays of both."""
+        """Where the words of a text are found in a picture, from the stored arrays of both."""
         weights, relevance = self._network.alignment.word_regions(
             self._nodes([picture], "entity"), self._nodes([text], "entity")
         )
         boxes = _boxes(picture)
-        attention = weights.cpu().numpy()
+        shares = weights.cpu().numpy()
         words = []
         for number, (start, end) in enumerate(text["spans"].tolist()):
-            strongest = np.argsort(-attention[number], kind="stable")[:MOST_REGIONS_SHOWN]
-            regions = [(boxes[j], float(attention[number, j])) for j in strongest if boxes]
+            strongest = np.argsort(-shares[number], kind="stable")[:MOST_REGIONS_SHOWN]
+            regions = [(boxes[j], float(shares[number, j])) for j in strongest if boxes]
             words.append(WordExplanation(start, end, float(relevance[number]), regions))
         saliency = picture["saliency"].astype(np.float32).tolist()
         regions = list(zip(boxes, saliency, strict=True)) if boxes else []
@@ -275,6 +283,12 @@ class Matcher:
     def _tags(self, items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
         stacked = np.stack([item["tags"] for item in items]).astype(np.float32)
         return torch.from_numpy(stacked).to(self._device)
+
+
+def _offsets_of(candidates: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    """Global and fine offset of each candidate, (n, 2) float32."""
+    stored = [candidate["offsets"] for candidate in candidates]
+    return np.array(stored, dtype=np.float32).reshape(-1, 2)
 
 
 def _word_counts(

@@ -4,11 +4,11 @@ A JSON object with `word2idx` and `idx2word`, where 0-3 are <pad>, <start>, <end
 need no such entries: the words after them keep their order and are numbered anew.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from model.errors import DataError
+from model.json_file import read_json
 
 RESERVED = ("<pad>", "<start>", "<end>", "<unk>")
 
@@ -18,12 +18,7 @@ def read_vocabulary(file: Path) -> tuple[str, ...]:
 
     Raises DataError naming the file and what is wrong in it.
     """
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: not JSON: {error}") from error
+    found = read_json(file)
     numbers = found.get("word2idx") if isinstance(found, dict) else None
     if not isinstance(numbers, dict):
         raise DataError(f"{file}: expected an object with word2idx and idx2word")

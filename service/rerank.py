@@ -40,17 +40,12 @@ def first_stage_alone(
     start: int = 0,
 ) -> list[Ranked]:
     """The candidates from `start` on as the first stage left them; first_stage: (n,) float32."""
-    probabilities = matcher.first_stage_probability(
-        query, query_kind, first_stage[start:], candidates[start:]
-    )
+    scores, left = first_stage[start:], candidates[start:]
+    probabilities = matcher.first_stage_probability(query, query_kind, scores, left)
+    cosines = matcher.global_scores(scores, left)
     return [
-        Ranked(
-            place,
-            float(first_stage[place]),
-            float(probability),
-            StageScoresOf(float(first_stage[place])),
-        )
-        for place, probability in enumerate(probabilities, start)
+        Ranked(start + i, float(scores[i]), float(probabilities[i]), StageScoresOf(float(cosine)))
+        for i, cosine in enumerate(cosines)
     ]
 
 

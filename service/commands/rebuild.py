@@ -1,9 +1,6 @@
 """`sightline rebuild`: everything derived, made again from the catalog."""
 
-import json
-
-import typer
-
+from service.commands.findings import tell
 from service.commands.options import AsJson, Bundle, DataDir, settings_from
 
 
@@ -15,12 +12,4 @@ def rebuild(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = F
 
     with open_collection(settings) as collection:
         report = collection.index.rebuild()
-    if as_json:
-        typer.echo(json.dumps({"items": report.items, "problems": report.problems}))
-    else:
-        for problem in report.problems:
-            typer.echo(problem, err=True)
-        counts = ", ".join(f"{count:,} {kind}s" for kind, count in report.items.items())
-        typer.echo(f"rebuilt: {counts}")
-    if not report.ok:
-        raise typer.Exit(1)
+    tell(report, "rebuilt: {counts}", as_json)
