@@ -33,12 +33,29 @@ def test_trunk_and_tail_together_are_the_unfolded_network(pixels: torch.Tensor) 
     assert scale > 0.5
 
 
-def test_trunk_is_frozen_and_stays_in_evaluation_and_the_tail_trains() -> None:
+def test_trunk_and_depthwise_filters_are_frozen_and_the_rest_of_the_tail_trains() -> None:
     trunk, tail = efficientnet.load_trunk(), efficientnet.load_tail(pretrained=False)
     assert not any(parameter.requires_grad for parameter in trunk.parameters())
-    assert all(parameter.requires_grad for parameter in tail.parameters())
+    for name, parameter in tail.named_parameters():
+        assert parameter.requires_grad is ("_depthwise_conv" not in name)
     kinds = {type(m) for half in (trunk, tail) for m in half.modules()}
     assert torch.nn.BatchNorm2d not in kinds
+
+
+def test_bfloat16_gives_nearly_the_same_features_and_gradients() -> None:
+    tail = efficientnet.load_tail(pretrained=True)
+    activations = torch.rand(2, 120, 6, 6)
+    found = []
+    for enabled in (False, True):
+        tail.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled):
+            features = tail(activations).float()
+        features.square().mean().backward()
+        gradient = tail.blocks[0]._expand_conv.weight.grad
+        assert gradient is not None
+        found.append((features.detach(), gradient.clone()))
+    for exact, rough in zip(*found, strict=True):
+        assert float((exact - rough).norm() / exact.norm()) < 0.1
 
 
 def test_an_untrained_tail_takes_the_pretrained_weights() -> None:
