@@ -5,6 +5,7 @@ attended vectors never built: for weights a_i over the nodes v_j of the other si
 `e_i . c_i = sum_j a_ij S_ij` and `|c_i|^2 = a_i^T G a_i`, where `G = v v^T` belongs to one item.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from torch.nn import functional
 Assignment = Literal["soft", "hard"]
 Directions = Literal["both", "word-to-region", "region-to-word"]
 
+LAYERS = ("global", "entity", "relation", "semantic")
 LEAK = 0.1
 SMALLEST = 1e-6
 SHOWN_SHARPNESS = 10.0
@@ -195,13 +197,18 @@ class Alignment(nn.Module):
         gram = regions.vectors[0] @ regions.vectors[0].T
         return weights, attended_cosine(similarity, attended, gram)
 
-    def forward(self, pictures: Codes, texts: Codes) -> LayerScores:
-        """Every layer for every pair."""
+    def forward(
+        self, pictures: Codes, texts: Codes, layers: Collection[str] = LAYERS
+    ) -> LayerScores:
+        """The named layers for every pair; those that are not named stay 0."""
+        nothing = pictures.global_.new_zeros(len(pictures.global_), len(texts.global_))
         return LayerScores(
-            pictures.global_ @ texts.global_.T,
-            self.entity(pictures.entity, texts.entity),
-            self.relation(pictures.relation, texts.relation),
-            self.semantic(pictures.tags.sigmoid(), texts.tags.sigmoid()),
+            pictures.global_ @ texts.global_.T if "global" in layers else nothing,
+            self.entity(pictures.entity, texts.entity) if "entity" in layers else nothing,
+            self.relation(pictures.relation, texts.relation) if "relation" in layers else nothing,
+            self.semantic(pictures.tags.sigmoid(), texts.tags.sigmoid())
+            if "semantic" in layers
+            else nothing,
         )
 
     def _both(self, pictures: Nodes, texts: Nodes, first: int) -> Tensor:

@@ -1,13 +1,13 @@
 """Whole splits through the network, batch by batch, and scores of every pair in blocks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from model.alignment import Alignment, Codes, LayerScores, Nodes
+from model.alignment import LAYERS, Alignment, Codes, LayerScores, Nodes
 from model.network import Network
 from model.progress import Progress, silent
 from model.words import TrunkText, collate
@@ -51,6 +51,18 @@ def code_texts(network: Network, texts: Sequence[TrunkText], batch: int = 128) -
     return take(concatenate(parts), back)
 
 
+def texts_by_length(network: Network, texts: Sequence[TrunkText], parts: int = 2) -> Codes:
+    """Trunk texts to codes, in order, short ones apart from long ones: padding costs as much."""
+    device = str(next(network.parameters()).device)
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i].states))
+    size = -(-len(order) // parts)
+    codes = [
+        network.texts(collate([texts[i] for i in order[start : start + size]]).to(device))
+        for start in range(0, len(order), size)
+    ]
+    return take(concatenate(codes), torch.tensor(order, device=device).argsort())
+
+
 def take(codes: Codes, rows: slice | Tensor) -> Codes:
     """The codes of some items."""
     return Codes(
@@ -89,25 +101,29 @@ def concatenate(parts: Sequence[Codes]) -> Codes:
 
 @torch.inference_mode()
 def score_all(
-    alignment: Alignment, pictures: Codes, texts: Codes, progress: Progress = silent
+    alignment: Alignment,
+    pictures: Codes,
+    texts: Codes,
+    progress: Progress = silent,
+    layers: Collection[str] = LAYERS,
 ) -> dict[str, np.ndarray]:
-    """All four layers for every pair, each (I, T) float32, texts of like length together."""
+    """All four layers for every pair, each (I, T) float32, texts of like length together.
+
+    Layers that are not named stay 0.
+    """
     count = (len(pictures.global_), len(texts.global_))
-    scores = {
-        name: np.empty(count, dtype=np.float32)
-        for name in ("global", "entity", "relation", "semantic")
-    }
+    scores = {name: np.empty(count, dtype=np.float32) for name in LAYERS}
     done = 0
     for rows, part in by_length(texts, BLOCK_TEXTS):
         for first in range(0, count[0], BLOCK_PICTURES):
             some = slice(first, first + BLOCK_PICTURES)
-            layers: LayerScores = alignment(take(pictures, some), part)
+            scored: LayerScores = alignment(take(pictures, some), part, layers)
             columns = rows.numpy()
             for name, value in (
-                ("global", layers.global_),
-                ("entity", layers.entity),
-                ("relation", layers.relation),
-                ("semantic", layers.semantic),
+                ("global", scored.global_),
+                ("entity", scored.entity),
+                ("relation", scored.relation),
+                ("semantic", scored.semantic),
             ):
                 scores[name][some, columns] = value.cpu().numpy()
         done += len(rows)

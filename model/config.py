@@ -27,6 +27,9 @@ class RegionConfig(_Section):
     side: int = Field(
         6, ge=1, le=32, description="grid: regions on a side, pooled from the last map"
     )
+    tuned: bool = Field(
+        True, description="grid: the last blocks train; false caches what they give untrained"
+    )
     feature_size: int = Field(1280, ge=1)
     folder: str | None = Field(None, description="tower: local Hugging Face folder")
 
@@ -133,8 +136,13 @@ class TrainingConfig(_Section):
     tag_weight: float = Field(0.5, ge=0, description="tag prediction, both sides")
     consistency_weight: float = Field(0.1, ge=0, description="agreement of both tag predictions")
     distillation_weight: float = Field(0.5, ge=0, description="global score towards the fine one")
-    hinge_weight: float = Field(0.0, ge=0, description="hinge with the hardest negative")
-    margin: float = Field(0.2, ge=0)
+    objective: Literal["contrastive", "hinge"] = Field(
+        "contrastive", description="of each layer: InfoNCE, or VSE++'s hinge"
+    )
+    margin: float = Field(0.2, ge=0, description="hinge")
+    all_negatives: float = Field(
+        0.1, ge=0, le=1, description="hinge: share of steps with all negatives, then the hardest"
+    )
     ema: float = Field(0.997, ge=0, lt=1)
     views: int = Field(4, ge=1, le=16, description="cached views of a picture, see model/views.py")
     validation_pictures: int = Field(
@@ -148,6 +156,17 @@ class TrainingConfig(_Section):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the encoders in training; scores and losses stay in float32"
     )
+
+    @property
+    def trained_layers(self) -> tuple[str, ...]:
+        """The layers of alignment that have a weight in the loss."""
+        weights = {
+            "global": self.global_weight,
+            "entity": self.entity_weight,
+            "relation": self.relation_weight,
+            "semantic": self.semantic_weight,
+        }
+        return tuple(name for name, weight in weights.items() if weight)
 
 
 class RunConfig(_Section):

@@ -17,7 +17,8 @@ def plot_curve(curve: Path, picture: Path) -> None:
     for name in sorted({key for line in lines for key in line if key.startswith("train_")}):
         if name != "train_s":
             left.plot(epochs, [line[name] for line in lines], label=name.removeprefix("train_"))
-    for name in ("val_global", "val_entity", "val_relation", "val_semantic", "rsum"):
+    measured = sorted({key for line in lines for key in line if key.startswith("val_")})
+    for name in (*measured, "rsum"):
         label = "all layers" if name == "rsum" else name.removeprefix("val_")
         right.plot(epochs, [line[name] for line in lines], label=label)
     left.set(xlabel="epoch", ylabel="training loss")

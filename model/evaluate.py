@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.alignment import Codes
+from model.alignment import LAYERS, Codes
 from model.bank import Bank, bank_offsets, picture_bank_scores, text_bank_scores
 from model.coding import score_all
 from model.errors import ConfigError
-from model.fusion import GLOBAL_ALONE, LAYERS, Fusion, fit
+from model.fusion import GLOBAL_ALONE, Fusion, fit
 from model.network import Network
 from model.progress import Progress, silent
 from model.recall import Recall, recall

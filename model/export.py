@@ -42,7 +42,7 @@ def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progres
     network = best_network(run)
     hubness = run.config.hubness
     # As it will be read back: what is measured here is what will be served.
-    bank = from_arrays(to_arrays(_bank(run, network)))
+    bank = from_arrays(to_arrays(run_bank(run, network)))
     validation = validation_split(run.data)
     data = training_data(run.config, run.knowledge, validation, run.cache, 1, silent_named)
     pictures, texts = code_pictures(network, data.features), code_texts(network, data.texts)
@@ -99,7 +99,8 @@ def best_network(run: Run) -> Network:
     return network.eval().requires_grad_(False)
 
 
-def _bank(run: Run, network: Network) -> Bank:
+def run_bank(run: Run, network: Network) -> Bank:
+    """The query bank of a run: its training captions and pictures, coded by the network."""
     training, hubness = read_split(run.data, TRAINING_SPLIT), run.config.hubness
     views = run.config.training.views
     data = training_data(run.config, run.knowledge, training, run.cache, views, silent_named)

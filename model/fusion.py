@@ -14,7 +14,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 
-LAYERS = ("global", "entity", "relation", "semantic")
+from model.alignment import LAYERS
+
 FINE = ("entity", "relation", "semantic")
 FIT_STEPS = 40
 # Texts of one picture are alike; one of five says enough about image to text, in a fifth of time.

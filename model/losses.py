@@ -21,17 +21,27 @@ def contrastive(scores: Tensor, owners: Tensor, scale: Tensor) -> Tensor:
     ) / 2
 
 
-def hardest_hinge(scores: Tensor, owners: Tensor, margin: float) -> Tensor:
-    """Hinge with the hardest negative in the batch, both directions (VSE++, BMVC 2018, eq. 6)."""
+def hinge(scores: Tensor, owners: Tensor, margin: float, hardest: bool) -> Tensor:
+    """Hinge in both directions, mean over the texts (VSE++, BMVC 2018, eq. 5 and 6).
+
+    scores: (I, T) cosines; owners: (T,) the picture of each text; hardest: with the hardest
+    negative of the batch, or with the mean over all of them.
+    """
     pictures = torch.arange(scores.shape[0], device=owners.device)
     positive = scores[owners, torch.arange(len(owners), device=owners.device)]
-    negative = scores.masked_fill(pictures[:, None] == owners[None, :], -torch.inf)
-    hardest_picture = negative.amax(0)
-    hardest_text = negative.amax(1)[owners]
-    return (
-        functional.relu(margin + hardest_picture - positive)
-        + functional.relu(margin + hardest_text - positive)
-    ).mean()
+    own = pictures[:, None] == owners[None, :]
+    # Against the texts of other pictures for each text's own picture, and the other way round.
+    of_texts = functional.relu(margin + scores - positive).masked_fill(own, 0)
+    of_pictures = functional.relu(margin + scores[owners].T - positive).masked_fill(
+        own[owners].T, 0
+    )
+    if hardest:
+        return (of_texts.amax(0) + of_pictures.amax(0)).mean()
+    return (_mean_over(of_texts, ~own) + _mean_over(of_pictures, ~own[owners].T)).mean()
+
+
+def _mean_over(costs: Tensor, counted: Tensor) -> Tensor:
+    return costs.sum(0) / counted.sum(0).clamp_min(1)
 
 
 def distillation(student: Tensor, teacher: Tensor) -> Tensor:

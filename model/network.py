@@ -47,19 +47,15 @@ class Network(nn.Module):
         codes: Codes = self.picture_encoder(features, present)
         return codes
 
-    def texts(self, batch: TextBatch, kept: float = 1.0) -> Codes:
-        """A padded batch of trunk texts to text codes; `kept` < 1 drops words at random."""
+    def texts(self, batch: TextBatch) -> Codes:
+        """A padded batch of trunk texts to text codes."""
         features = self.text_tail(batch.states, batch.mask, batch.words)
         codes: Codes = self.text_encoder(features, batch.present)
-        if kept >= 1:
-            return codes
-        entity = codes.entity.only(_dropped(codes.entity.mask, kept))
-        relation = codes.relation.only(_dropped(codes.relation.mask, kept))
-        return Codes(codes.global_, entity, relation, codes.tags, codes.kept, codes.saliency)
+        return codes
 
 
 def _dropped(present: Tensor, kept: float) -> Tensor:
-    """Each node stays with probability `kept`; an item that would lose all keeps all."""
+    """Each region stays with probability `kept`; a picture that would lose all keeps all."""
     if kept >= 1:
         return present
     stays = present & (torch.rand(present.shape, device=present.device) < kept)

@@ -74,6 +74,30 @@ class GridExtractor:
         return grid_boxes(self._config.side)
 
 
+class UntunedGridExtractor(GridExtractor):
+    """The same cells from ImageNet's own last blocks: nothing is left to tune."""
+
+    def __init__(self, config: RegionConfig, device: str = "cpu") -> None:
+        super().__init__(config, device)
+        self._tail = GridTail(config).to(device).eval().requires_grad_(False)
+        self._tail.start_from_imagenet()
+
+    @property
+    def name(self) -> str:
+        return f"grid-efficientnet-lite2-{self._config.side}-{self._config.pixels}px"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self._config.side**2, self._config.feature_size)
+
+    def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
+        activations = torch.from_numpy(super().trunk(pictures)).float().to(self._device)
+        with torch.inference_mode():
+            features = self._tail(activations).to(torch.float16).contiguous()
+        result: np.ndarray = features.cpu().numpy()
+        return result
+
+
 class GridTail(nn.Module):
     """The tuned blocks, then the map pooled to side x side regions."""
 
@@ -143,7 +167,8 @@ def extractor(config: RegionConfig, device: str = "cpu") -> RegionExtractor:
     """The extractor that a configuration names, its network on a device."""
     match config.kind:
         case "grid":
-            return GridExtractor(config, device)
+            kind = GridExtractor if config.tuned else UntunedGridExtractor
+            return kind(config, device)
         case "tower":
             return TowerExtractor(config, device)
         case "precomputed":
@@ -152,4 +177,4 @@ def extractor(config: RegionConfig, device: str = "cpu") -> RegionExtractor:
 
 def tail(config: RegionConfig) -> nn.Module:
     """The trainable part between cached arrays and region features."""
-    return GridTail(config) if config.kind == "grid" else nn.Identity()
+    return GridTail(config) if config.kind == "grid" and config.tuned else nn.Identity()

@@ -16,25 +16,31 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.alignment import Codes, LayerScores
+from model.alignment import LAYERS, Codes, LayerScores
 from model.batches import Batch, epoch_batches, nearest_pictures
-from model.coding import by_length, code_pictures, code_texts, score_all, single_precision
+from model.coding import (
+    by_length,
+    code_pictures,
+    code_texts,
+    score_all,
+    single_precision,
+    texts_by_length,
+)
 from model.config import RunConfig
 from model.dataset import Split
 from model.errors import ConfigError
 from model.knowledge import Knowledge
-from model.losses import consistency, contrastive, distillation, hardest_hinge, tag_prediction
+from model.losses import consistency, contrastive, distillation, hinge, tag_prediction
 from model.network import Network
 from model.ranks import Ranks, gather_codes
 from model.recall import recall
 from model.tags import content_words, tag_targets
 from model.trunk_arrays import PictureArrays
-from model.words import TrunkText, collate
+from model.words import TrunkText, some_words
 
 Report = Callable[[dict[str, Any]], None]
 HIGHEST_SCALE = 100.0
 RANK_SEEDS = 1_000_003
-SCORES = ("global", "entity", "relation", "semantic")
 
 
 @dataclass(frozen=True)
@@ -80,9 +86,10 @@ class Trainer:
         self.network.start_from_pretrained()
         self.network.start_tags_at(self._targets.mean(0).numpy())
         self.network.to(ranks.device)
-        self._scales = nn.Parameter(torch.full((len(SCORES),), 20.0, device=ranks.device).log())
+        self._scales = nn.Parameter(torch.full((len(LAYERS),), 20.0, device=ranks.device).log())
         self._average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         self._steps = max(1, len(training.split.examples) // options.batch_pictures)
+        self._easy_steps = round(options.all_negatives * options.epochs * self._steps)
         self._optimizer, self._schedule = self._optimization()
         self.epoch, self.best, self.best_epoch = 0, -1.0, 0
         if ranks.first:
@@ -138,14 +145,15 @@ class Trainer:
 
     def _train_epoch(self, report: Report) -> dict[str, float]:
         options = self._config.training
-        # Each rank drops other words and regions.
+        # Each rank drops other regions.
         torch.manual_seed(options.seed * 1000 + self.epoch + RANK_SEEDS * self._ranks.rank)
-        views = np.random.default_rng([options.seed, self.epoch, 1])
+        random = np.random.default_rng([options.seed, self.epoch, 1])
         self.network.train()
         total: dict[str, float] = {}
         batches = epoch_batches(self._training.split, self._nearest, options, self.epoch)
         for step, batch in enumerate(batches, start=1):
-            losses = self._losses(batch, views)
+            steps_done = self.epoch * self._steps + step
+            losses = self._losses(batch, random, steps_done > self._easy_steps)
             loss = torch.stack(list(losses.values())).sum()
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -153,16 +161,18 @@ class Trainer:
             nn.utils.clip_grad_norm_(self.network.parameters(), options.clip)
             self._optimizer.step()
             self._schedule.step()
-            self._update_average(self.epoch * self._steps + step)
+            self._update_average(steps_done)
             for name, value in {**losses, "loss": loss}.items():
                 total[name] = total.get(name, 0.0) + float(value.detach()) / self._steps
             if self._ranks.first:
                 report({"epoch": self.epoch + 1, "step": step, "steps": self._steps})
         return {f"train_{name}": round(value, 4) for name, value in total.items()}
 
-    def _losses(self, batch: Batch, views: np.random.Generator) -> dict[str, Tensor]:
+    def _losses(
+        self, batch: Batch, random: np.random.Generator, hardest: bool
+    ) -> dict[str, Tensor]:
         options = self._config.training
-        layers, picture_tags, text_tags = self._scores(batch, views)
+        layers, picture_tags, text_tags = self._scores(batch, random)
         owners = torch.from_numpy(batch.owners).to(self._ranks.device)
         scales = self._scales.exp().clamp(max=HIGHEST_SCALE)
         scores = (layers.global_, layers.entity, layers.relation, layers.semantic)
@@ -173,16 +183,15 @@ class Trainer:
             options.semantic_weight,
         )
         losses = {
-            name: weight * contrastive(score, owners, scale)
-            for name, score, weight, scale in zip(SCORES, scores, weights, scales, strict=True)
+            name: weight
+            * (
+                contrastive(score, owners, scale)
+                if options.objective == "contrastive"
+                else hinge(score, owners, options.margin, hardest)
+            )
+            for name, score, weight, scale in zip(LAYERS, scores, weights, scales, strict=True)
             if weight
         }
-        if options.hinge_weight:
-            fine = (layers.entity + layers.relation) / 2
-            losses["hinge"] = options.hinge_weight * (
-                hardest_hinge(layers.global_, owners, options.margin)
-                + hardest_hinge(fine, owners, options.margin)
-            )
         teachers = [
             score * scale
             for score, scale, weight in (
@@ -207,27 +216,27 @@ class Trainer:
         return losses
 
     def _scores(
-        self, batch: Batch, views: np.random.Generator
+        self, batch: Batch, random: np.random.Generator
     ) -> tuple[LayerScores, Tensor, Tensor]:
         """All pairs of the batch, and the tags of its pictures and of its texts.
 
         This rank encodes its share of the pictures, with their texts.
         """
         options, ranks = self._config.training, self._ranks
-        shown = views.integers(self._training.features.views, size=len(batch.pictures))
+        shown = random.integers(self._training.features.views, size=len(batch.pictures))
         shares = batch.shares(ranks.count)
         mine = shares[ranks.rank]
         arrays = self._training.features.seen(batch.pictures[mine.pictures], shown[mine.pictures])
-        trunk_texts = [self._training.texts[i] for i in batch.captions]
+        trunk_texts = [
+            some_words(self._training.texts[i], options.kept_words, random) for i in batch.captions
+        ]
         with torch.autocast(
             ranks.device.partition(":")[0], torch.bfloat16, options.precision == "bfloat16"
         ):
             pictures = self.network.pictures(
                 torch.from_numpy(arrays).to(ranks.device).float(), options.kept_regions
             )
-            texts = self.network.texts(
-                collate(trunk_texts[mine.captions]).to(ranks.device), options.kept_words
-            )
+            texts = texts_by_length(self.network, trunk_texts[mine.captions])
         pictures = single_precision(pictures)
         texts = gather_codes(
             ranks,
@@ -248,7 +257,8 @@ class Trainer:
         """All pairs, short texts apart from long ones: padding would cost as much as words."""
         blocks = list(by_length(texts, -(-len(texts.global_) // 2)))
         back = torch.cat([rows for rows, _ in blocks]).argsort()
-        parts = [self.network.alignment(pictures, part) for _, part in blocks]
+        layers = self._config.training.trained_layers
+        parts = [self.network.alignment(pictures, part, layers) for _, part in blocks]
         return LayerScores(
             *(
                 torch.cat([getattr(part, name) for part in parts], dim=1)[:, back]
@@ -264,13 +274,16 @@ class Trainer:
         some = self._validation.first(self._config.training.validation_pictures)
         pictures = code_pictures(self.network, some.features)
         texts = code_texts(self.network, some.texts)
-        scores = score_all(self.network.alignment, pictures, texts)
+        layers = self._config.training.trained_layers
+        scores = score_all(self.network.alignment, pictures, texts, layers=layers)
         self._load(kept)
         owners = some.split.owners
         # Until weights are fitted at export, each layer counts by its own learned scale.
         scale = self._scales.detach().exp().tolist()
-        together = sum(s * scores[name] for name, s in zip(SCORES, scale, strict=True))
-        rows = {name: recall(scores[name], scores[name], owners).rsum for name in SCORES}
+        together = sum(
+            s * scores[name] for name, s in zip(LAYERS, scale, strict=True) if name in layers
+        )
+        rows = {name: recall(scores[name], scores[name], owners).rsum for name in layers}
         rows["rsum"] = recall(together, together, owners).rsum
         return {f"val_{k}" if k != "rsum" else k: round(v, 2) for k, v in rows.items()}
 

@@ -39,6 +39,20 @@ class TrunkText:
     spans: np.ndarray
 
 
+def some_words(text: TrunkText, kept: float, random: np.random.Generator) -> TrunkText:
+    """Each word stays with probability `kept`; a text that would lose all keeps all.
+
+    The pieces of a word that goes are still there for the tail's attention, as in VSE∞'s size
+    augmentation (Chen et al., CVPR 2021, 4.1), but no layer of alignment sees the word.
+    """
+    stays = random.random(len(text.spans)) < kept
+    if stays.all() or not stays.any():
+        return text
+    # The last place is that of pieces without a word, -1.
+    number = np.append(np.where(stays, stays.cumsum() - 1, -1), -1)
+    return TrunkText(text.states, number[text.words], text.spans[stays])
+
+
 class TextTrunk(Protocol):
     """The frozen step, one of the two kinds."""
 

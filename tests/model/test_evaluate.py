@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from model.alignment import LAYERS
 from model.bundle import Bundle
 from model.coding import code_pictures, code_texts
 from model.dataset import read_split
@@ -19,7 +20,7 @@ from model.evaluate import (
     score_pairs,
     two_stage,
 )
-from model.fusion import LAYERS, Fusion
+from model.fusion import Fusion
 from model.hubness import offsets
 from model.recall import Recall, recall
 from model.report import split_report

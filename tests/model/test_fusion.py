@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from model.fusion import LAYERS, Fusion, fit, normalised
+from model.alignment import LAYERS
+from model.fusion import Fusion, fit, normalised
 
 
 def layers(noise_layer: str | None = None) -> tuple[dict[str, np.ndarray], np.ndarray]:

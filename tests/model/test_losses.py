@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.losses import consistency, contrastive, distillation, hardest_hinge, tag_prediction
+from model.losses import consistency, contrastive, distillation, hinge, tag_prediction
 
 ONE = torch.tensor(1.0)
 
@@ -37,16 +37,26 @@ def test_contrastive_does_not_count_the_other_captions_of_a_picture_as_wrong() -
 
 def test_hardest_hinge_by_hand() -> None:
     scores = torch.tensor([[0.9, 0.8, 0.75], [0.2, 0.1, 0.9]])
-    found = hardest_hinge(scores, torch.tensor([0, 0, 1]), margin=0.2)
+    found = hinge(scores, torch.tensor([0, 0, 1]), margin=0.2, hardest=True)
     # Hardest pictures: 0.2, 0.1, 0.75. Hardest texts: 0.75 for picture 0, 0.2 for picture 1.
     by_picture = [max(0, 0.2 + 0.2 - 0.9), max(0, 0.2 + 0.1 - 0.8), max(0, 0.2 + 0.75 - 0.9)]
     by_text = [max(0, 0.2 + 0.75 - 0.9), max(0, 0.2 + 0.75 - 0.8), max(0, 0.2 + 0.2 - 0.9)]
     assert float(found) == pytest.approx(sum(by_picture + by_text) / 3)
 
 
-def test_hardest_hinge_of_a_batch_without_negatives_is_zero_and_differentiable() -> None:
+def test_hinge_over_all_negatives_by_hand() -> None:
+    scores = torch.tensor([[0.9, 0.8, 0.75], [0.2, 0.1, 0.9]])
+    found = hinge(scores, torch.tensor([0, 0, 1]), margin=0.2, hardest=False)
+    # Each text has one negative picture; picture 0 has one negative text, picture 1 has two.
+    by_picture = [0.0, 0.0, 0.2 + 0.75 - 0.9]
+    by_text = [0.2 + 0.75 - 0.9, 0.2 + 0.75 - 0.8, 0.0]
+    assert float(found) == pytest.approx(sum(by_picture + by_text) / 3)
+
+
+@pytest.mark.parametrize("hardest", [True, False])
+def test_hinge_of_a_batch_without_negatives_is_zero_and_differentiable(hardest: bool) -> None:
     scores = torch.tensor([[0.3, 0.5]], requires_grad=True)
-    loss = hardest_hinge(scores, torch.tensor([0, 0]), margin=0.2)
+    loss = hinge(scores, torch.tensor([0, 0]), 0.2, hardest)
     loss.backward()
     assert float(loss.detach()) == 0
     assert scores.grad is not None and bool(torch.isfinite(scores.grad).all())

@@ -13,6 +13,7 @@ from model.words import (
     VocabularyTrunk,
     build_vocabulary,
     collate,
+    some_words,
     text_tail,
     text_trunk,
 )
@@ -170,3 +171,24 @@ def test_trunk_answers_in_the_order_of_the_texts(trunks) -> None:
     texts = ["a long sentence about a dog on the grass", "dog", "the grass"]
     found = trunks["pretrained"](texts)
     assert [len(one.spans) for one in found] == [9, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["pretrained", "vocabulary"])
+def test_a_dropped_word_is_gone_from_every_node_and_the_others_stay_what_they_were(
+    trunks, kind: str
+) -> None:
+    (whole,) = trunks[kind](["a playful dachshund chases two frisbees on the lawn"])
+    random = np.random.default_rng(3)
+    fewer = some_words(whole, 0.6, random)
+    assert 0 < len(fewer.spans) < len(whole.spans)
+    np.testing.assert_array_equal(fewer.states, whole.states)
+    whole_spans = [tuple(span) for span in whole.spans]
+    for number, span in enumerate(fewer.spans):
+        before = whole_spans.index(tuple(span))
+        np.testing.assert_array_equal(fewer.words == number, whole.words == before)
+    assert set(fewer.words) - {-1} == set(range(len(fewer.spans)))
+
+
+def test_a_text_that_would_lose_all_its_words_keeps_them(trunks) -> None:
+    (whole,) = trunks["pretrained"](["a dog"])
+    assert some_words(whole, 1e-9, np.random.default_rng(0)) is whole
