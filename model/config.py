@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from model.errors import ConfigError
 
 CNN_FEATURES = 1280
+CNN_EARLY_FEATURES = 120
 CNN_STRIDE = 32
 MINILM_FEATURES = 384
 
@@ -30,13 +31,17 @@ class RegionConfig(_Section):
     tuned: bool = Field(
         True, description="grid: the last blocks train; false caches what they give untrained"
     )
-    feature_size: int = Field(1280, ge=1)
+    early: bool = Field(
+        False, description="grid: a region also holds what the trunk gives there, before the tail"
+    )
+    feature_size: int = Field(1280, ge=1, description="grid: 1280, and 120 more with `early`")
     folder: str | None = Field(None, description="tower: local Hugging Face folder")
 
     @model_validator(mode="after")
     def _grid_fits_its_network(self) -> Self:
-        if self.kind == "grid" and self.feature_size != CNN_FEATURES:
-            raise ValueError(f"feature_size: EfficientNet-Lite2 gives {CNN_FEATURES}")
+        given = CNN_FEATURES + (CNN_EARLY_FEATURES if self.early else 0)
+        if self.kind == "grid" and self.feature_size != given:
+            raise ValueError(f"feature_size: EfficientNet-Lite2 gives {given}")
         if self.kind == "grid" and self.pixels % CNN_STRIDE:
             raise ValueError(f"pixels: {self.pixels} is no multiple of {CNN_STRIDE}")
         return self
@@ -81,6 +86,9 @@ class ModelConfig(_Section):
     keep: int = Field(36, ge=1, description="most salient regions kept, K")
     relations: int = Field(
         12, ge=1, description="most salient region contexts kept as relation nodes"
+    )
+    first_stage: Literal["shared", "own"] = Field(
+        "shared", description="own: global vectors from tuned networks of their own"
     )
     assignment: Literal["soft", "hard"] = Field(
         "soft", description="fine alignment: attention (SCAN), or the most similar node (CHAN)"

@@ -1,5 +1,7 @@
 """Region features to picture codes, word features to text codes (`docs/method.md` 1 and 2)."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -72,13 +74,12 @@ class GeneralisedPooling(GeneralisedPoolingOperator):
         return pooled
 
 
-class PictureEncoder(nn.Module):
-    """Salient self-attention over the candidate regions, then one head for each layer."""
+class GlobalPictureEncoder(nn.Module):
+    """Salient self-attention over the candidate regions, then one vector from all of them."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         size, hidden, dropout = config.regions.feature_size, config.head_size, config.dropout
-        self.keep, self.relations = config.keep, config.relations
         self.norm = nn.LayerNorm(size)
         self.dropout = nn.Dropout(dropout)
         self.query = nn.Linear(size, config.attention_size)
@@ -86,34 +87,28 @@ class PictureEncoder(nn.Module):
         self.context_norm = nn.LayerNorm(size)
         self.global_head = Head(size, config.dimension, hidden, dropout)
         self.global_context = nn.Linear(size, config.dimension, bias=False)
-        self.entity_head = Head(size, config.fine_dimension, hidden, dropout)
-        self.entity_context = nn.Linear(size, config.fine_dimension, bias=False)
-        self.relation_head = Head(2 * size, config.fine_dimension, hidden, dropout)
-        self.gates = nn.Parameter(torch.zeros(2))
+        self.gates = nn.Parameter(torch.zeros(1))
         self.global_weighting = _pooling(size, config)
-        self.entity_weighting = _weighting(size, config)
-        self.relation_weighting = _weighting(2 * size, config)
-        self.tag_head = nn.Linear(config.dimension, config.tags)
 
-    def forward(self, features: Tensor, present: Tensor) -> Codes:
-        """Region features (B, R, F) and which of them are there, (B, R) bool, to codes."""
+    def forward(self, features: Tensor, present: Tensor) -> Tensor:
+        """Region features (B, R, F) and which of them are there, (B, R) bool, to (B, D), unit."""
+        return functional.normalize(self._pooled(self._look(features, present)), dim=-1)
+
+    def _look(self, features: Tensor, present: Tensor) -> "_Looked":
         regions = self.dropout(self.norm(features))
         attention = self._attention(regions, present)
         saliency = (attention * present[:, :, None]).sum(1) / present.sum(1, keepdim=True)
         context = self.context_norm(attention @ regions)
-        prior = saliency.clamp_min(SMALLEST).log()
+        return _Looked(regions, context, present, saliency, saliency.clamp_min(SMALLEST).log())
 
-        entity, kept = self._entity(regions, context, present, saliency, prior)
-        vectors = self.global_head(regions) + self.gates[0] * self.global_context(context)
-        pooled = self.global_weighting.pooled(regions, vectors, present, prior)
-        return Codes(
-            global_=functional.normalize(pooled, dim=-1),
-            entity=entity,
-            relation=self._relation(regions, context, present, saliency),
-            tags=self.tag_head(self.dropout(pooled)),
-            kept=kept,
-            saliency=saliency.gather(1, kept),
+    def _pooled(self, looked: "_Looked") -> Tensor:
+        vectors = self.global_head(looked.regions) + self.gates[0] * self.global_context(
+            looked.context
         )
+        pooled: Tensor = self.global_weighting.pooled(
+            looked.regions, vectors, looked.present, looked.prior
+        )
+        return pooled
 
     def _attention(self, regions: Tensor, present: Tensor) -> Tensor:
         query, key = self.query(regions), self.key(regions)
@@ -121,33 +116,71 @@ class PictureEncoder(nn.Module):
         attention: Tensor = logits.masked_fill(~present[:, None, :], -torch.inf).softmax(-1)
         return attention
 
-    def _entity(
-        self, regions: Tensor, context: Tensor, present: Tensor, saliency: Tensor, prior: Tensor
-    ) -> tuple[Nodes, Tensor]:
-        kept = _most_salient(saliency, present, self.keep)
-        regions, context = _take(regions, kept), _take(context, kept)
-        mask = present.gather(1, kept)
+
+@dataclass(frozen=True)
+class _Looked:
+    """Candidate regions (B, R, F), what each sees of the others, which are there, how salient
+    each is, and the logarithm of that as a prior of its weight.
+    """
+
+    regions: Tensor
+    context: Tensor
+    present: Tensor
+    saliency: Tensor
+    prior: Tensor
+
+
+class PictureEncoder(GlobalPictureEncoder):
+    """The same, with one head for each layer."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        size, hidden, dropout = config.regions.feature_size, config.head_size, config.dropout
+        self.keep, self.relations = config.keep, config.relations
+        self.entity_head = Head(size, config.fine_dimension, hidden, dropout)
+        self.entity_context = nn.Linear(size, config.fine_dimension, bias=False)
+        self.relation_head = Head(2 * size, config.fine_dimension, hidden, dropout)
+        self.gates = nn.Parameter(torch.zeros(2))
+        self.entity_weighting = _weighting(size, config)
+        self.relation_weighting = _weighting(2 * size, config)
+        self.tag_head = nn.Linear(config.dimension, config.tags)
+
+    def codes(self, features: Tensor, present: Tensor) -> Codes:
+        """Region features (B, R, F) and which of them are there, (B, R) bool, to codes."""
+        looked = self._look(features, present)
+        entity, kept = self._entity(looked)
+        pooled = self._pooled(looked)
+        return Codes(
+            global_=functional.normalize(pooled, dim=-1),
+            entity=entity,
+            relation=self._relation(looked),
+            tags=self.tag_head(self.dropout(pooled)),
+            kept=kept,
+            saliency=looked.saliency.gather(1, kept),
+        )
+
+    def _entity(self, looked: _Looked) -> tuple[Nodes, Tensor]:
+        kept = _most_salient(looked.saliency, looked.present, self.keep)
+        regions, context = _take(looked.regions, kept), _take(looked.context, kept)
+        mask = looked.present.gather(1, kept)
         vectors = self.entity_head(regions) + self.gates[1] * self.entity_context(context)
-        weights = self.entity_weighting(regions, mask, prior.gather(1, kept))
+        weights = self.entity_weighting(regions, mask, looked.prior.gather(1, kept))
         return Nodes(functional.normalize(vectors, dim=-1), mask, weights), kept
 
-    def _relation(
-        self, regions: Tensor, context: Tensor, present: Tensor, saliency: Tensor
-    ) -> Nodes:
-        kept = _most_salient(saliency, present, self.relations)
-        pairs = torch.cat([_take(regions, kept), _take(context, kept)], dim=-1)
-        mask = present.gather(1, kept)
+    def _relation(self, looked: _Looked) -> Nodes:
+        kept = _most_salient(looked.saliency, looked.present, self.relations)
+        pairs = torch.cat([_take(looked.regions, kept), _take(looked.context, kept)], dim=-1)
+        mask = looked.present.gather(1, kept)
         vectors = functional.normalize(self.relation_head(pairs), dim=-1)
         return Nodes(vectors, mask, self.relation_weighting(pairs, mask))
 
 
-class TextEncoder(nn.Module):
-    """Bi-GRU over the word features, beside them, then one head for each layer."""
+class GlobalTextEncoder(nn.Module):
+    """Bi-GRU over the word features, beside them, then one vector from all of them."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         text, hidden, dropout = config.text, config.head_size, config.dropout
-        self.phrase = config.phrase
         self.norm = nn.LayerNorm(text.feature_size)
         self.dropout = nn.Dropout(dropout)
         self.recurrent = (
@@ -157,17 +190,50 @@ class TextEncoder(nn.Module):
         )
         size = text.feature_size + text.recurrent_size
         self.global_head = Head(size, config.dimension, hidden, dropout)
+        self.global_weighting = _pooling(size, config)
+
+    def forward(self, features: Tensor, present: Tensor) -> Tensor:
+        """Word features (B, L, W) and which words are there, (B, L) bool, to (B, D), unit."""
+        return functional.normalize(self._pooled(self._words(features, present), present), dim=-1)
+
+    def _words(self, features: Tensor, present: Tensor) -> Tensor:
+        return self._with_context(self.dropout(self.norm(features)), present)
+
+    def _pooled(self, words: Tensor, present: Tensor) -> Tensor:
+        pooled: Tensor = self.global_weighting.pooled(words, self.global_head(words), present)
+        return pooled
+
+    def _with_context(self, words: Tensor, present: Tensor) -> Tensor:
+        if self.recurrent is None:
+            return words
+        packed = nn.utils.rnn.pack_padded_sequence(
+            words, present.sum(1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, _ = nn.utils.rnn.pad_packed_sequence(
+            self.recurrent(packed)[0], batch_first=True, total_length=words.shape[1]
+        )
+        forwards, backwards = states.chunk(2, dim=-1)
+        return torch.cat([words, (forwards + backwards) / 2], dim=-1)
+
+
+class TextEncoder(GlobalTextEncoder):
+    """The same, with one head for each layer."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        hidden, dropout = config.head_size, config.dropout
+        size = config.text.feature_size + config.text.recurrent_size
+        self.phrase = config.phrase
         self.entity_head = Head(size, config.fine_dimension, hidden, dropout)
         self.relation_head = Head(size, config.fine_dimension, hidden, dropout)
-        self.global_weighting = _pooling(size, config)
         self.entity_weighting = _weighting(size, config)
         self.relation_weighting = _weighting(size, config)
         self.tag_head = nn.Linear(config.dimension + size, config.tags)
 
-    def forward(self, features: Tensor, present: Tensor) -> Codes:
+    def codes(self, features: Tensor, present: Tensor) -> Codes:
         """Word features (B, L, W) and which words are there, (B, L) bool, to codes."""
-        words = self._with_context(self.dropout(self.norm(features)), present)
-        pooled = self.global_weighting.pooled(words, self.global_head(words), present)
+        words = self._words(features, present)
+        pooled = self._pooled(words, present)
         entity = Nodes(
             functional.normalize(self.entity_head(words), dim=-1),
             present,
@@ -183,18 +249,6 @@ class TextEncoder(nn.Module):
             kept=order.expand(present.shape),
             saliency=entity.weights,
         )
-
-    def _with_context(self, words: Tensor, present: Tensor) -> Tensor:
-        if self.recurrent is None:
-            return words
-        packed = nn.utils.rnn.pack_padded_sequence(
-            words, present.sum(1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        states, _ = nn.utils.rnn.pad_packed_sequence(
-            self.recurrent(packed)[0], batch_first=True, total_length=words.shape[1]
-        )
-        forwards, backwards = states.chunk(2, dim=-1)
-        return torch.cat([words, (forwards + backwards) / 2], dim=-1)
 
     def _relation(self, words: Tensor, present: Tensor) -> Nodes:
         phrases, mask = windows(words, present, self.phrase)

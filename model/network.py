@@ -1,5 +1,7 @@
 """The whole network: cached trunk arrays of both sides in, codes and layer scores out."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -8,11 +10,14 @@ from model import regions
 from model.alignment import Alignment, Codes
 from model.config import ModelConfig
 from model.encoders import PictureEncoder, TextEncoder
+from model.first_stage import FirstStage
 from model.words import PretrainedTail, TextBatch, text_tail
 
 
 class Network(nn.Module):
-    """Two tails, two encoders, one alignment."""
+    """Two tails, two encoders, one alignment; with `first_stage = "own"` the global vectors come
+    from tails and encoders beside them.
+    """
 
     def __init__(self, config: ModelConfig, vocabulary: tuple[str, ...]) -> None:
         super().__init__()
@@ -22,13 +27,15 @@ class Network(nn.Module):
         self.picture_encoder = PictureEncoder(config)
         self.text_encoder = TextEncoder(config)
         self.alignment = Alignment(config.tags, config.assignment, config.directions)
+        self.first_stage = FirstStage(config, vocabulary) if config.first_stage == "own" else None
 
     def start_from_pretrained(self) -> None:
-        """Fills both tails with the weights that training starts from."""
-        if isinstance(self.picture_tail, regions.GridTail):
-            self.picture_tail.start_from_imagenet()
-        if isinstance(self.text_tail, PretrainedTail):
-            self.text_tail.start_from_pretrained()
+        """Fills all tails with the weights that training starts from."""
+        for part in self.modules():
+            if isinstance(part, regions.GridTail):
+                part.start_from_imagenet()
+            elif isinstance(part, PretrainedTail):
+                part.start_from_pretrained()
 
     def start_tags_at(self, frequency: np.ndarray) -> None:
         """Sets the tag biases to each tag's share of pictures, (T,) in 0..1."""
@@ -40,18 +47,27 @@ class Network(nn.Module):
 
     def pictures(self, arrays: Tensor, kept: float = 1.0) -> Codes:
         """Trunk arrays (B, *shape) to picture codes; `kept` < 1 drops regions at random."""
-        features = self.picture_tail(arrays)
-        # An absent region of a precomputed file is a row of zeros.
-        present = features.abs().sum(-1) > 0
-        present = _dropped(present | ~present.any(1, keepdim=True), kept)
-        codes: Codes = self.picture_encoder(features, present)
-        return codes
+        features, present = _some(self.picture_tail(arrays), kept)
+        codes = self.picture_encoder.codes(features, present)
+        if self.first_stage is None:
+            return codes
+        features, present = _some(self.first_stage.picture_tail(arrays), kept)
+        return replace(codes, global_=self.first_stage.pictures(features, present))
 
     def texts(self, batch: TextBatch) -> Codes:
         """A padded batch of trunk texts to text codes."""
         features = self.text_tail(batch.states, batch.mask, batch.words)
-        codes: Codes = self.text_encoder(features, batch.present)
-        return codes
+        codes = self.text_encoder.codes(features, batch.present)
+        if self.first_stage is None:
+            return codes
+        return replace(codes, global_=self.first_stage.texts(batch))
+
+
+def _some(features: Tensor, kept: float) -> tuple[Tensor, Tensor]:
+    """Region features and which of them count, (B, R)."""
+    # An absent region of a precomputed file is a row of zeros.
+    present = features.abs().sum(-1) > 0
+    return features, _dropped(present | ~present.any(1, keepdim=True), kept)
 
 
 def _dropped(present: Tensor, kept: float) -> Tensor:

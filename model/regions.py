@@ -84,7 +84,8 @@ class UntunedGridExtractor(GridExtractor):
 
     @property
     def name(self) -> str:
-        return f"grid-efficientnet-lite2-{self._config.side}-{self._config.pixels}px"
+        size = self._config.feature_size
+        return f"grid-efficientnet-lite2-{self._config.side}x{size}-{self._config.pixels}px"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -105,14 +106,17 @@ class GridTail(nn.Module):
         super().__init__()
         self.tail = efficientnet.load_tail(pretrained=False)
         self.pool = nn.AdaptiveAvgPool2d(config.side)
+        self.early = config.early
 
     def start_from_imagenet(self) -> None:
         """Fills the blocks with the verified ImageNet weights, where training starts."""
         self.tail.load_state_dict(efficientnet.load_tail(pretrained=True).state_dict())
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Activations (B, 120, h, w) to region features (B, side * side, 1280)."""
+        """Activations (B, 120, h, w) to region features (B, side * side, 1280 or 1400)."""
         features: Tensor = self.pool(self.tail(activations))
+        if self.early:
+            features = torch.cat([features, self.pool(activations)], dim=1)
         return features.flatten(2).transpose(1, 2)
 
 

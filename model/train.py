@@ -301,7 +301,8 @@ class Trainer:
         }
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.network.named_parameters():
-            rate = rates.get(name.split(".")[0], options.learning_rate)
+            part = name.removeprefix("first_stage.").split(".")[0]
+            rate = rates.get(part, options.learning_rate)
             decay = options.weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
         groups.setdefault((options.learning_rate, 0.0), []).append(self._scales)

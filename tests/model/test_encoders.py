@@ -1,12 +1,20 @@
 """Features to codes."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 from model.alignment import Codes
 from model.config import ModelConfig, RegionConfig, TextConfig
-from model.encoders import PictureEncoder, TextEncoder, windows
+from model.encoders import (
+    GlobalPictureEncoder,
+    GlobalTextEncoder,
+    PictureEncoder,
+    TextEncoder,
+    windows,
+)
 
 
 def config(keep: int = 3, recurrent: int = 6, phrase: int = 2) -> ModelConfig:
@@ -24,13 +32,16 @@ def config(keep: int = 3, recurrent: int = 6, phrase: int = 2) -> ModelConfig:
     )
 
 
-def encoder(kind: type[PictureEncoder] | type[TextEncoder], **sizes: int) -> torch.nn.Module:
+Encode = Callable[[torch.Tensor, torch.Tensor], Codes]
+
+
+def encoder(kind: type[PictureEncoder] | type[TextEncoder], **sizes: int) -> Encode:
     torch.manual_seed(0)
     made = kind(config(**sizes)).eval().requires_grad_(False)
     # As after training: the context gates have left zero.
     if isinstance(made, PictureEncoder):
         made.gates.fill_(0.7)
-    return made
+    return made.codes
 
 
 def features(count: int, length: int) -> torch.Tensor:
@@ -136,3 +147,21 @@ def test_a_text_shorter_than_a_window_has_one_of_all_its_words(
     found, whole = windows(words, torch.arange(4)[None, :] < length, 3)
     assert whole.tolist() == [[True, False, False, False]]
     assert float(found[0, 0, 0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("whole", "alone"), [(PictureEncoder, GlobalPictureEncoder), (TextEncoder, GlobalTextEncoder)]
+)
+def test_the_global_vector_needs_none_of_the_other_layers(whole, alone) -> None:
+    torch.manual_seed(0)
+    made, part = whole(config(keep=3)).eval(), alone(config(keep=3)).eval()
+    shared = {
+        name: value if name != "gates" else value[:1]
+        for name, value in made.state_dict().items()
+        if name in part.state_dict()
+    }
+    part.load_state_dict(shared)
+    present = torch.arange(5)[None, :] < torch.tensor([[5], [2]])
+    with torch.inference_mode():
+        expected = made.codes(features(2, 5), present).global_
+        np.testing.assert_allclose(part(features(2, 5), present), expected, atol=1e-6)

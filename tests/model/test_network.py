@@ -64,3 +64,19 @@ def test_the_assignment_that_is_configured_is_the_one_that_scores() -> None:
         found = hard.alignment(pictures, codes).entity
         expected = sum(hardest_alignment(pictures.entity, codes.entity)) / 2
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_first_stage_of_its_own_shares_nothing_with_the_fine_layers() -> None:
+    torch.manual_seed(0)
+    own = Network(CONFIG.model_copy(update={"first_stage": "own"}), VOCABULARY).eval()
+    trunk = VocabularyTrunk(CONFIG.text, VOCABULARY)
+    texts = collate(trunk(["a dog on grass"]))
+    pictures, codes = own.pictures(arrays(2)), own.texts(texts)
+    layers = own.alignment(pictures, codes)
+    layers.global_.sum().backward(retain_graph=True)
+    touched = {name for name, p in own.named_parameters() if p.grad is not None}
+    assert touched and all(name.startswith("first_stage.") for name in touched)
+    own.zero_grad()
+    (layers.entity + layers.relation + layers.semantic).sum().backward()
+    touched = {name for name, p in own.named_parameters() if p.grad is not None}
+    assert touched and not any(name.startswith("first_stage.") for name in touched)
