@@ -34,6 +34,12 @@ class RegionConfig(_Section):
     early: bool = Field(
         False, description="grid: a region also holds what the trunk gives there, before the tail"
     )
+    served_views: int = Field(
+        1,
+        ge=1,
+        le=4,
+        description="grid: views averaged outside training: as it is, mirrored, middle, both",
+    )
     feature_size: int = Field(1280, ge=1, description="grid: 1280, and 120 more with `early`")
     folder: str | None = Field(None, description="tower: local Hugging Face folder")
 
@@ -42,6 +48,8 @@ class RegionConfig(_Section):
         given = CNN_FEATURES + (CNN_EARLY_FEATURES if self.early else 0)
         if self.kind == "grid" and self.feature_size != given:
             raise ValueError(f"feature_size: EfficientNet-Lite2 gives {given}")
+        if self.kind != "grid" and (self.served_views > 1 or self.early or not self.tuned):
+            raise ValueError("served_views, early and tuned: only for a grid")
         if self.kind == "grid" and self.pixels % CNN_STRIDE:
             raise ValueError(f"pixels: {self.pixels} is no multiple of {CNN_STRIDE}")
         return self
@@ -135,6 +143,9 @@ class TrainingConfig(_Section):
     weight_decay: float = Field(1e-2, ge=0)
     warm_up: float = Field(0.1, ge=0, lt=1, description="share of all steps")
     clip: float = Field(2.0, gt=0, description="largest gradient norm")
+    smallest_crop: float = Field(
+        1.0, gt=0, le=1, description="grid that is tuned: share of a map's side seen in training"
+    )
     kept_regions: float = Field(0.78, gt=0, le=1, description="share of regions kept in training")
     kept_words: float = Field(0.9, gt=0, le=1)
     global_weight: float = Field(1.0, ge=0)
@@ -183,6 +194,13 @@ class RunConfig(_Section):
     model: ModelConfig = ModelConfig()
     hubness: HubnessConfig = HubnessConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _maps_are_there_to_crop(self) -> Self:
+        regions = self.model.regions
+        if self.training.smallest_crop < 1 and (regions.kind != "grid" or not regions.tuned):
+            raise ValueError("training.smallest_crop: only for a grid that is tuned")
+        return self
 
 
 def read_run_config(file: Path | None) -> RunConfig:

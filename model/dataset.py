@@ -46,8 +46,12 @@ class Split:
 
     def first(self, pictures: int) -> "Split":
         """The first so many pictures with their captions."""
-        regions = None if self.regions is None else self.regions.first(pictures)
-        return Split(self.name, self.examples[:pictures], regions)
+        return self.only(np.arange(min(pictures, len(self.examples))))
+
+    def only(self, pictures: np.ndarray) -> "Split":
+        """Some of the pictures (n,) with their captions, in that order."""
+        regions = None if self.regions is None else self.regions.only(pictures)
+        return Split(self.name, tuple(self.examples[i] for i in pictures), regions)
 
 
 def read_split(folder: Path, split: str) -> Split:

@@ -45,9 +45,10 @@ class Regions:
         # Detectors count pixels from 0 or from 1, so that a box may end one beyond the picture.
         return boxes.clip(0, 1).astype(np.float32)
 
-    def first(self, pictures: int) -> "Regions":
-        """The regions of the first so many pictures."""
-        return Regions(self.file, self.features, self.rows[:pictures], self.corners, self.sizes)
+    def only(self, pictures: np.ndarray) -> "Regions":
+        """Those of some of the pictures (n,); nothing is read."""
+        rows = self.rows[pictures]
+        return Regions(self.file, self.features, rows, self.corners, self.sizes)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from model.network import Network
 from model.progress import Progress, silent, silent_named
 from model.recall import Recall
 from model.run import TRAINING_SPLIT, Run, training_data, validation_split
+from model.trunk_arrays import caption_arrays, picture_arrays
 from model.words import text_trunk
 
 CANDIDATES = 100
@@ -44,7 +45,7 @@ def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progres
     # As it will be read back: what is measured here is what will be served.
     bank = from_arrays(to_arrays(run_bank(run, network)))
     validation = validation_split(run.data)
-    data = training_data(run.config, run.knowledge, validation, run.cache, 1, silent_named)
+    data = training_data(run.config, run.knowledge, validation, run.cache, None, silent_named)
     pictures, texts = code_pictures(network, data.features), code_texts(network, data.texts)
     raw, with_bank = score_pairs(
         network, pictures, texts, validation.owners, bank, hubness.beta, progress
@@ -102,14 +103,14 @@ def best_network(run: Run) -> Network:
 def run_bank(run: Run, network: Network) -> Bank:
     """The query bank of a run: its training captions and pictures, coded by the network."""
     training, hubness = read_split(run.data, TRAINING_SPLIT), run.config.hubness
-    views = run.config.training.views
-    data = training_data(run.config, run.knowledge, training, run.cache, views, silent_named)
-    pictures = draw_rows(len(data.features), hubness.global_pictures)
-    captions = draw_rows(len(data.texts), hubness.global_captions)
+    pictures = draw_rows(len(training.examples), hubness.global_pictures)
+    captions = draw_rows(len(training.captions), hubness.global_captions)
+    arrays = picture_arrays(run.config.model, training.only(pictures), run.cache, None, silent)
+    texts = caption_arrays(
+        run.config.model, run.knowledge.vocabulary, training.captions, run.cache, silent
+    )
     return draw(
-        code_pictures(network, data.features.take(pictures)),
-        code_texts(network, [data.texts[i] for i in captions]),
-        hubness,
+        code_pictures(network, arrays), code_texts(network, [texts[i] for i in captions]), hubness
     )
 
 

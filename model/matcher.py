@@ -18,7 +18,7 @@ from model.bank import Offsets, bank_offsets, picture_bank_scores, text_bank_sco
 from model.bundle import Bundle
 from model.calibration import Direction
 from model.coding import code_pictures, code_texts
-from model.regions import extractor
+from model.regions import served_extractor
 from model.words import text_trunk
 
 Kind = Literal["image", "text"]
@@ -83,7 +83,7 @@ class Matcher:
         self._scoring, self._batch_size, self._device = bundle.scoring, batch_size, device
         self._bank = bundle.bank.to(device)
         self._network = bundle.network().to(device)
-        self._extractor = extractor(bundle.config.regions, device)
+        self._extractor = served_extractor(bundle.config.regions, device)
         self._text_trunk = text_trunk(bundle.config.text, bundle.vocabulary, device)
 
     def no_match_below(self, query_kind: Kind) -> float:

@@ -16,6 +16,7 @@ from model.config import RegionConfig
 from model.errors import ConfigError
 from model.picture import fit
 from model.tower import VisionTower
+from model.views import laid_over, served_view
 
 
 class RegionExtractor(Protocol):
@@ -74,29 +75,31 @@ class GridExtractor:
         return grid_boxes(self._config.side)
 
 
-class UntunedGridExtractor(GridExtractor):
-    """The same cells from ImageNet's own last blocks: nothing is left to tune."""
+class ServedViews:
+    """What another extractor gives of each view that a picture is served in, stacked."""
 
-    def __init__(self, config: RegionConfig, device: str = "cpu") -> None:
-        super().__init__(config, device)
-        self._tail = GridTail(config).to(device).eval().requires_grad_(False)
-        self._tail.start_from_imagenet()
+    def __init__(self, inner: RegionExtractor, views: int) -> None:
+        self._inner, self._views = inner, views
 
     @property
     def name(self) -> str:
-        size = self._config.feature_size
-        return f"grid-efficientnet-lite2-{self._config.side}x{size}-{self._config.pixels}px"
+        return f"{self._inner.name}-{self._views}views"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self._config.side**2, self._config.feature_size)
+        return (self._views, *self._inner.shape)
 
     def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
-        activations = torch.from_numpy(super().trunk(pictures)).float().to(self._device)
-        with torch.inference_mode():
-            features = self._tail(activations).to(torch.float16).contiguous()
-        result: np.ndarray = features.cpu().numpy()
-        return result
+        return np.stack(
+            [
+                self._inner.trunk([served_view(picture, number) for picture in pictures])
+                for number in range(self._views)
+            ],
+            axis=1,
+        )
+
+    def boxes(self) -> np.ndarray | None:
+        return self._inner.boxes()
 
 
 class GridTail(nn.Module):
@@ -113,11 +116,44 @@ class GridTail(nn.Module):
         self.tail.load_state_dict(efficientnet.load_tail(pretrained=True).state_dict())
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Activations (B, 120, h, w) to region features (B, side * side, 1280 or 1400)."""
-        features: Tensor = self.pool(self.tail(activations))
+        """Activations to region features (B, side * side, 1280 or 1400).
+
+        activations: (B, 120, h, w), or (B, views, 120, h, w) of the views that are served.
+        """
+        if activations.ndim == 4:
+            activations = activations[:, None]
+        maps = torch.stack([self.tail(view) for view in activations.unbind(1)], dim=1)
+        features: Tensor = self.pool(laid_over(maps))
         if self.early:
-            features = torch.cat([features, self.pool(activations)], dim=1)
+            features = torch.cat([features, self.pool(laid_over(activations))], dim=1)
         return features.flatten(2).transpose(1, 2)
+
+
+class UntunedGridExtractor:
+    """Regions from ImageNet's own last blocks behind a grid's trunk: nothing is left to tune."""
+
+    def __init__(self, inner: RegionExtractor, config: RegionConfig, device: str) -> None:
+        self._inner, self._config, self._device = inner, config, device
+        self._tail = GridTail(config).to(device).eval().requires_grad_(False)
+        self._tail.start_from_imagenet()
+
+    @property
+    def name(self) -> str:
+        return f"{self._inner.name}-{self._config.side}x{self._config.feature_size}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self._config.side**2, self._config.feature_size)
+
+    def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
+        activations = torch.from_numpy(self._inner.trunk(pictures)).float().to(self._device)
+        with torch.inference_mode():
+            features = self._tail(activations).to(torch.float16).contiguous()
+        result: np.ndarray = features.cpu().numpy()
+        return result
+
+    def boxes(self) -> np.ndarray | None:
+        return self._inner.boxes()
 
 
 class TowerExtractor:
@@ -168,11 +204,21 @@ class PrecomputedExtractor:
 
 
 def extractor(config: RegionConfig, device: str = "cpu") -> RegionExtractor:
-    """The extractor that a configuration names, its network on a device."""
+    """The extractor that a configuration names, its network on a device, for training."""
+    return _extractor(config, device, views=1)
+
+
+def served_extractor(config: RegionConfig, device: str = "cpu") -> RegionExtractor:
+    """What pictures are encoded with outside training: in all views that are served."""
+    return _extractor(config, device, config.served_views)
+
+
+def _extractor(config: RegionConfig, device: str, views: int) -> RegionExtractor:
     match config.kind:
         case "grid":
-            kind = GridExtractor if config.tuned else UntunedGridExtractor
-            return kind(config, device)
+            grid = GridExtractor(config, device)
+            seen = ServedViews(grid, views) if views > 1 else grid
+            return seen if config.tuned else UntunedGridExtractor(seen, config, device)
         case "tower":
             return TowerExtractor(config, device)
         case "precomputed":

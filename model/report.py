@@ -62,7 +62,7 @@ def split_report(
         raise ConfigError(f"folds: {folds} of {len(examples.examples)} pictures")
     network, scoring = bundle.network().to(device), bundle.scoring
     arrays = picture_arrays(
-        bundle.config, examples, cache, 1, lambda done, total: progress("pictures", done, total)
+        bundle.config, examples, cache, None, lambda done, total: progress("pictures", done, total)
     )
     captions = caption_arrays(
         bundle.config,

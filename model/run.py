@@ -87,7 +87,7 @@ def train_run(
         with joined.first_goes_first():
             prepared = (
                 training_data(config, knowledge, training, cache, views, progress),
-                training_data(config, knowledge, validation, cache, 1, progress),
+                training_data(config, knowledge, validation, cache, None, progress),
             )
         trainer = Trainer(config, knowledge, *prepared, out, joined)
         if joined.first:
@@ -131,10 +131,13 @@ def training_data(
     knowledge: Knowledge,
     split: Split,
     cache: Path,
-    views: int,
+    views: int | None,
     progress: NamedProgress,
 ) -> TrainingData:
-    """A split with its trunk arrays, computed where the cache has none."""
+    """A split with its trunk arrays, computed where the cache has none.
+
+    views: how many to train on; None for what is served.
+    """
     features = picture_arrays(
         config.model, split, cache, views, lambda done, all_: progress("pictures", done, all_)
     )

@@ -36,6 +36,7 @@ from model.ranks import Ranks, gather_codes
 from model.recall import recall
 from model.tags import content_words, tag_targets
 from model.trunk_arrays import PictureArrays
+from model.views import cropped
 from model.words import TrunkText, some_words
 
 Report = Callable[[dict[str, Any]], None]
@@ -227,6 +228,10 @@ class Trainer:
         shares = batch.shares(ranks.count)
         mine = shares[ranks.rank]
         arrays = self._training.features.seen(batch.pictures[mine.pictures], shown[mine.pictures])
+        # Ranks crop shares of different sizes, and have to draw the same numbers afterwards.
+        windows = np.random.default_rng(random.integers(2**32))
+        if options.smallest_crop < 1:
+            arrays = cropped(arrays, options.smallest_crop, windows)
         trunk_texts = [
             some_words(self._training.texts[i], options.kept_words, random) for i in batch.captions
         ]

@@ -13,7 +13,7 @@ from model.dataset import Split
 from model.errors import DataError
 from model.feature_cache import FeatureCache
 from model.progress import Progress
-from model.regions import extractor
+from model.regions import extractor, served_extractor
 from model.words import TrunkText, text_trunk
 
 TEXT_BATCH = 512
@@ -64,14 +64,16 @@ class PictureArrays:
 
 
 def picture_arrays(
-    config: ModelConfig, split: Split, cache: Path, views: int, progress: Progress
+    config: ModelConfig, split: Split, cache: Path, views: int | None, progress: Progress
 ) -> PictureArrays:
     """What the pictures of a split are encoded from; precomputed features have one view.
 
-    Raises DataError where the split's pictures are not of the configuration's kind.
+    views: how many to train on; None for what is served, whose views are averaged. Raises
+    DataError where the split's pictures are not of the configuration's kind.
     """
     if config.regions.kind != "precomputed":
-        filled = FeatureCache(cache, extractor(config.regions), split.examples, views)
+        made_by = served_extractor if views is None else extractor
+        filled = FeatureCache(cache, made_by(config.regions), split.examples, views or 1)
         return PictureArrays(str(cache), filled.fill(progress), np.arange(len(split.examples)))
     regions = split.regions
     if regions is None:

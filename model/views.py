@@ -1,16 +1,21 @@
-"""Training views of a picture: what the feature cache keeps besides the picture as it is."""
+"""Views of a picture: those that training draws from, and those that are averaged outside it."""
 
 import hashlib
+import math
 
 import numpy as np
+import torch
 from PIL import Image, ImageEnhance, ImageOps
+from torch import Tensor
+from torch.nn import functional
 
 SMALLEST_SIDE = 0.7
 COLOUR_RANGE = (0.75, 1.25)
+MIDDLE = 0.88
 
 
 def view(picture: Image.Image, number: int, key: str) -> Image.Image:
-    """View `number` of a picture: 0 as it is, 1 mirrored, from 2 on a random crop.
+    """Training view `number` of a picture: 0 as it is, 1 mirrored, from 2 on a random crop.
 
     A crop keeps 0.7 to 1 of each side, is mirrored half of the time, and has its brightness,
     contrast and saturation moved by up to a quarter. The same `key` and `number` always give the
@@ -29,3 +34,62 @@ def view(picture: Image.Image, number: int, key: str) -> Image.Image:
     for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         cropped = enhancer(cropped).enhance(float(random.uniform(*COLOUR_RANGE)))
     return ImageOps.mirror(cropped) if random.random() < 0.5 else cropped
+
+
+def cropped(maps: np.ndarray, smallest: float, random: np.random.Generator) -> np.ndarray:
+    """A window out of each trunk map (B, C, h, w), as if the photo had been cropped there.
+
+    All windows have one size, the sides a random share `smallest`..1 of the map's; each lies where
+    chance puts it. It costs less than nothing: a smaller map is less to compute.
+    """
+    height, width = (
+        int(random.integers(max(1, math.ceil(side * smallest)), side + 1))
+        for side in maps.shape[2:]
+    )
+    tops = random.integers(maps.shape[2] - height + 1, size=len(maps))
+    lefts = random.integers(maps.shape[3] - width + 1, size=len(maps))
+    return np.stack(
+        [
+            some[:, top : top + height, left : left + width]
+            for some, top, left in zip(maps, tops, lefts, strict=True)
+        ]
+    )
+
+
+def served_view(picture: Image.Image, number: int) -> Image.Image:
+    """View `number` outside training: 0 as it is, 1 mirrored, 2 its middle, 3 that mirrored."""
+    if number >= 2:
+        left, top = (round(side * (1 - MIDDLE) / 2) for side in picture.size)
+        picture = picture.crop((left, top, picture.width - left, picture.height - top))
+    return ImageOps.mirror(picture) if number % 2 else picture
+
+
+def laid_over(maps: Tensor) -> Tensor:
+    """The maps of the served views, (B, views, C, h, w), averaged where they show the same place.
+
+    Test-time augmentation (Krizhevsky et al., NeurIPS 2012) with maps instead of predictions: a
+    picture still has one vector and one set of regions. A cell counts a view of the middle if its
+    centre lies in it.
+    """
+    rows, columns = (_in_middle(side).to(maps.device) for side in maps.shape[3:])
+    there = ((rows.abs() <= 1)[:, None] & (columns.abs() <= 1)[None, :]).to(maps.dtype)
+    places = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
+    total, count = torch.zeros_like(maps[:, 0]), torch.zeros_like(there)
+    for number in range(maps.shape[1]):
+        seen = maps[:, number].flip(3) if number % 2 else maps[:, number]
+        if number < 2:
+            total, count = total + seen, count + 1
+        else:
+            grid = places.to(maps.dtype).expand(len(maps), *places.shape)
+            placed = functional.grid_sample(seen, grid, padding_mode="border", align_corners=False)
+            total, count = total + placed * there, count + there
+    return total / count
+
+
+def _in_middle(cells: int) -> Tensor:
+    """Where the centres of a map's cells lie in the middle of the picture, -1..1 from side to side.
+
+    Those of the cells outside are beyond.
+    """
+    centres = (torch.arange(cells) + 0.5) / cells * 2 - 1
+    return centres / MIDDLE

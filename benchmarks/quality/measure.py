@@ -52,7 +52,7 @@ def measured(run: Run) -> dict[str, Any]:
     config: RunConfig = run.config
     torch.set_num_threads(config.training.threads)
     network, validation = best_network(run), validation_split(run.data)
-    data = training_data(config, run.knowledge, validation, run.cache, 1, silent_named)
+    data = training_data(config, run.knowledge, validation, run.cache, None, silent_named)
     pairs, bank = score_pairs(
         network,
         code_pictures(network, data.features),

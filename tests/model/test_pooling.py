@@ -61,8 +61,8 @@ def test_encoders_pool_with_it_and_weigh_nodes_equally_when_asked() -> None:
     assert isinstance(picture.global_weighting, GeneralisedPooling)
     present = torch.tensor([[True, True, True, True], [True, True, False, False]])
     with torch.inference_mode():
-        seen = picture(torch.randn(2, 4, sizes.regions.feature_size), present)
-        read = text(torch.randn(2, 4, sizes.text.feature_size), present)
+        seen = picture.codes(torch.randn(2, 4, sizes.regions.feature_size), present)
+        read = text.codes(torch.randn(2, 4, sizes.text.feature_size), present)
     for found in (seen, read):
         assert found.entity.weights.tolist() == [[0.25] * 4, [0.5, 0.5, 0, 0]]
         np.testing.assert_allclose(found.global_.norm(dim=1), 1, rtol=1e-5)

@@ -1,12 +1,13 @@
-"""Training views."""
+"""Views of a picture."""
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from model.views import view
+from model.views import MIDDLE, cropped, laid_over, served_view, view
 from tests.model.samples import drawing
 
 
@@ -39,3 +40,50 @@ def test_a_crop_keeps_most_of_each_side_and_the_mode(number: int) -> None:
 def test_tiny_pictures_have_views_too(width: int, height: int, number: int) -> None:
     found = view(Image.new("RGB", (width, height)), number, "key")
     assert found.width >= 1 and found.height >= 1
+
+
+def test_a_cropped_map_is_a_window_of_the_whole_one() -> None:
+    maps = np.arange(3 * 2 * 6 * 5, dtype=np.float32).reshape(3, 2, 6, 5)
+    random = np.random.default_rng(0)
+    sizes = set()
+    for _ in range(50):
+        found = cropped(maps, 0.6, random)
+        height, width = found.shape[2:]
+        sizes.add((height, width))
+        for one, whole in zip(found, maps, strict=True):
+            row, column = np.argwhere(whole[0] == one[0, 0, 0])[0]
+            np.testing.assert_array_equal(
+                one, whole[:, row : row + height, column : column + width]
+            )
+    assert sizes == {(height, width) for height in (4, 5, 6) for width in (3, 4, 5)}
+
+
+def test_served_views_are_the_picture_its_mirror_image_and_its_middle() -> None:
+    picture = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (50, 100, 3), dtype=np.uint8)
+    )
+    whole, mirrored, middle, both = (np.asarray(served_view(picture, n)) for n in range(4))
+    np.testing.assert_array_equal(whole, np.asarray(picture))
+    np.testing.assert_array_equal(mirrored, whole[:, ::-1])
+    np.testing.assert_array_equal(middle, whole[3:47, 6:94])
+    np.testing.assert_array_equal(both, middle[:, ::-1])
+
+
+def test_maps_of_all_views_of_a_scene_laid_over_each_other_are_the_scene() -> None:
+    """A linear ramp in place of a network: its value at a place doesn't depend on the view."""
+    cells = 9
+    centres = (torch.arange(cells) + 0.5) / cells * 2 - 1
+    rows, columns = torch.meshgrid(centres, centres, indexing="ij")
+    whole = torch.stack([rows, columns])
+    middle = whole * MIDDLE
+    views = torch.stack([whole, whole.flip(2), middle, middle.flip(2)])[None]
+    for count in range(1, 5):
+        np.testing.assert_allclose(laid_over(views[:, :count])[0], whole, atol=1e-5)
+
+
+def test_the_rim_of_a_map_comes_from_the_views_that_show_it() -> None:
+    views = torch.tensor([1.0, 3.0, 8.0]).view(1, 3, 1, 1, 1).expand(1, 3, 1, 9, 9)
+    found = laid_over(views)[0, 0]
+    assert float(found[4, 4]) == pytest.approx(4)
+    assert float(found[0, 4]) == pytest.approx(2)
+    assert float(found[4, 8]) == pytest.approx(2)
