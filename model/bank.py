@@ -1,6 +1,6 @@
 """The query bank of a model: training captions and pictures, coded, that offsets are computed with.
 
-It travels in the bundle, node vectors as int8 with a scale a row.
+It travels in the bundle, vectors as int8 with a scale a row, or in four bits a number.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model import four_bits
 from model.alignment import Codes, Nodes
 from model.coding import score_all, take
 from model.config import HubnessConfig
@@ -83,14 +84,14 @@ def bank_offsets(scores: Mapping[str, np.ndarray], fusion: Fusion, beta: float) 
     return Offsets(offsets(scores["global"], beta), offsets(fusion.fine(scores), beta))
 
 
-def to_arrays(bank: Bank) -> dict[str, np.ndarray]:
-    """Named arrays for a safetensors file."""
+def to_arrays(bank: Bank, compact: bool = False) -> dict[str, np.ndarray]:
+    """Named arrays for a safetensors file; compact: in four bits a number."""
     arrays: dict[str, np.ndarray] = {}
-    _put_rows(arrays, "global_captions", bank.global_captions)
-    _put_rows(arrays, "global_pictures", bank.global_pictures)
+    _put_rows(arrays, "global_captions", bank.global_captions, compact)
+    _put_rows(arrays, "global_pictures", bank.global_pictures, compact)
     for name, codes in (("captions", bank.captions), ("pictures", bank.pictures)):
-        _put_nodes(arrays, f"{name}.entity", codes.entity)
-        _put_nodes(arrays, f"{name}.relation", codes.relation)
+        _put_nodes(arrays, f"{name}.entity", codes.entity, compact)
+        _put_nodes(arrays, f"{name}.relation", codes.relation, compact)
         arrays[f"{name}.tags"] = codes.tags.half().numpy()
     return arrays
 
@@ -121,8 +122,8 @@ def _codes(arrays: Mapping[str, np.ndarray], name: str, dimension: int) -> Codes
     )
 
 
-def _put_nodes(arrays: dict[str, np.ndarray], name: str, nodes: Nodes) -> None:
-    _put_rows(arrays, name, nodes.vectors[nodes.mask])
+def _put_nodes(arrays: dict[str, np.ndarray], name: str, nodes: Nodes, compact: bool) -> None:
+    _put_rows(arrays, name, nodes.vectors[nodes.mask], compact)
     arrays[f"{name}.mask"] = nodes.mask.numpy()
     arrays[f"{name}.weights"] = nodes.weights.half().numpy()
 
@@ -136,13 +137,20 @@ def _nodes(arrays: Mapping[str, np.ndarray], name: str) -> Nodes:
     return Nodes(vectors, mask, weights / weights.sum(1, keepdim=True))
 
 
-def _put_rows(arrays: dict[str, np.ndarray], name: str, rows: Tensor) -> None:
-    scale = rows.abs().amax(1, keepdim=True).clamp_min(1e-12) / HIGHEST
-    arrays[f"{name}.int8"] = (rows / scale).round().to(torch.int8).numpy()
-    arrays[f"{name}.scale"] = scale.numpy()
+def _put_rows(arrays: dict[str, np.ndarray], name: str, rows: Tensor, compact: bool) -> None:
+    if compact:
+        codes, scales = four_bits.encode(rows.numpy())
+        arrays[f"{name}.four_bits"], arrays[f"{name}.scale"] = codes, scales
+        arrays[f"{name}.shape"] = np.array(rows.shape)
+    else:
+        scale = rows.abs().amax(1, keepdim=True).clamp_min(1e-12) / HIGHEST
+        arrays[f"{name}.int8"] = (rows / scale).round().to(torch.int8).numpy()
+        arrays[f"{name}.scale"] = scale.numpy()
 
 
 def _rows(arrays: Mapping[str, np.ndarray], name: str) -> Tensor:
-    return torch.from_numpy(arrays[f"{name}.int8"]).float() * torch.from_numpy(
-        arrays[f"{name}.scale"]
-    )
+    scale = arrays[f"{name}.scale"]
+    if f"{name}.four_bits" in arrays:
+        shape = tuple(arrays[f"{name}.shape"].tolist())
+        return torch.from_numpy(four_bits.decode(arrays[f"{name}.four_bits"], scale, shape))
+    return torch.from_numpy(arrays[f"{name}.int8"]).float() * torch.from_numpy(scale)

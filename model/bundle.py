@@ -3,7 +3,7 @@
     manifest.json      format, name, SHA-256 of each file, of each pretrained file, fingerprint
     config.json        sizes                      scoring.json   fusion, offsets, calibration
     vocabulary.json    the text side's own words  tags.json      the tag vocabulary
-    model.safetensors  trained weights, fp16      bank.safetensors   the query bank
+    model.safetensors  trained weights            bank.safetensors   the query bank
     report.json        measured on validation     README.md      the model card
 
 The fingerprint is a hash of all that decides a number: not of the report and the card.
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from model import weights
 from model.bank import Bank, from_arrays, to_arrays
 from model.calibration import Calibration
 from model.config import ModelConfig
@@ -79,10 +79,9 @@ class Bundle:
     def network(self) -> Network:
         """The network with the trained weights, in evaluation mode. Raises BundleError."""
         network = Network(self.config, self.vocabulary)
-        state = {name: torch.from_numpy(array).float() for name, array in self.weights.items()}
         try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
+            network.load_state_dict(weights.to_state(self.weights, network))
+        except (RuntimeError, ValueError) as error:
             raise BundleError(f"model.safetensors does not fit config.json: {error}") from error
         return network.eval().requires_grad_(False)
 
@@ -110,7 +109,7 @@ def load_bundle(folder: Path) -> Bundle:
         config = ModelConfig.model_validate(_read_json(folder / "config.json"))
         scoring = Scoring.model_validate(_read_json(folder / "scoring.json"))
         bank = from_arrays(load_file(folder / "bank.safetensors"))
-        weights = load_file(folder / "model.safetensors")
+        arrays = load_file(folder / "model.safetensors")
     except (ValidationError, SafetensorError, KeyError) as error:
         raise BundleError(f"{folder}: {error}") from error
     pretrained = _pretrained(config)
@@ -131,7 +130,7 @@ def load_bundle(folder: Path) -> Bundle:
         scoring=scoring,
         vocabulary=tuple(_read_json(folder / "vocabulary.json")),
         tags=tags,
-        weights=weights,
+        weights=arrays,
         bank=bank,
         report=_read_json(folder / "report.json"),
     )
@@ -147,8 +146,11 @@ def write_bundle(
     bank: Bank,
     report: Mapping[str, Any],
     card: str,
+    compact: bool = False,
 ) -> str:
     """Writes every file and the manifest, then puts the folder in place; returns the fingerprint.
+
+    compact: weights and bank in four bits a number instead of fp16 and int8.
 
     A bundle that is there is replaced as a whole: a kill never leaves files of two models. Raises
     BundleError if `folder` holds something that is no bundle.
@@ -161,12 +163,8 @@ def write_bundle(
     with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as beside:
         new, old = Path(beside) / "new", Path(beside) / "old"
         new.mkdir()
-        weights = {
-            key: np.ascontiguousarray(value.detach().cpu().half().numpy())
-            for key, value in network.state_dict().items()
-        }
-        save_file(weights, new / "model.safetensors")
-        save_file(to_arrays(bank), new / "bank.safetensors")
+        save_file(weights.to_arrays(network, compact), new / "model.safetensors")
+        save_file(to_arrays(bank, compact), new / "bank.safetensors")
         _write_json(new / "config.json", network.config.model_dump(mode="json"))
         _write_json(new / "scoring.json", scoring.model_dump(mode="json", by_alias=True))
         _write_json(new / "vocabulary.json", list(vocabulary))

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from model import weights
 from model.bank import Bank, draw, draw_rows, from_arrays, to_arrays
 from model.bundle import Scoring, write_bundle
 from model.card import model_card
@@ -32,18 +33,25 @@ from model.words import text_trunk
 CANDIDATES = 100
 
 
-def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progress = silent) -> str:
+def export_run(
+    run: Run,
+    out: Path,
+    name: str,
+    note: str = "",
+    compact: bool = False,
+    progress: Progress = silent,
+) -> str:
     """Writes the bundle of a run's best epoch and returns its fingerprint.
 
-    Everything is fitted on the validation split and the report is measured on it, with the fp16
-    weights that the bundle holds. note: what the card says of the training data. Raises DataError
-    when the run has no finished epoch.
+    Everything is fitted on the validation split and the report is measured on it, with the weights
+    as the bundle holds them. note: what the card says of the training data; compact: as for
+    `write_bundle`. Raises DataError when the run has no finished epoch.
     """
     torch.set_num_threads(run.config.training.threads)
-    network = best_network(run)
+    network = best_network(run, compact)
     hubness = run.config.hubness
     # As it will be read back: what is measured here is what will be served.
-    bank = from_arrays(to_arrays(run_bank(run, network)))
+    bank = from_arrays(to_arrays(run_bank(run, network), compact))
     validation = validation_split(run.data)
     data = training_data(run.config, run.knowledge, validation, run.cache, None, silent_named)
     pictures, texts = code_pictures(network, data.features), code_texts(network, data.texts)
@@ -86,17 +94,18 @@ def export_run(run: Run, out: Path, name: str, note: str = "", progress: Progres
         bank,
         report,
         card,
+        compact,
     )
 
 
-def best_network(run: Run) -> Network:
-    """The network of the best epoch, weights rounded to fp16 as a bundle stores them."""
+def best_network(run: Run, compact: bool = False) -> Network:
+    """The network of the best epoch, its weights rounded as a bundle stores them."""
     file = run.folder / "best.pt"
     if not file.is_file():
         raise DataError(f"{run.folder}: no epoch is finished yet")
     network = Network(run.config.model, run.knowledge.vocabulary)
-    state = torch.load(file, weights_only=True)
-    network.load_state_dict({key: value.half().float() for key, value in state.items()})
+    network.load_state_dict(torch.load(file, weights_only=True))
+    network.load_state_dict(weights.to_state(weights.to_arrays(network, compact), network))
     return network.eval().requires_grad_(False)
 
 

@@ -21,7 +21,7 @@ class Network(nn.Module):
 
     def __init__(self, config: ModelConfig, vocabulary: tuple[str, ...]) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.vocabulary = config, vocabulary
         self.picture_tail = regions.tail(config.regions)
         self.text_tail = text_tail(config.text, vocabulary)
         self.picture_encoder = PictureEncoder(config)

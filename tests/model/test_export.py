@@ -1,6 +1,7 @@
 """From a run to a bundle that answers."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_the_card_says_what_was_measured_and_what_it_is_bad_at(
 def test_the_card_tells_what_was_noted_of_the_training_data(trained: Run, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     noted = "They were painted for these tests."
-    export_run(trained, tmp_path / "bundle", "tiny", noted, lambda *step: steps.append(step))
+    export_run(trained, tmp_path / "bundle", "tiny", noted, False, lambda *s: steps.append(s))
     card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
     assert noted in card.split("## Training data")[1].split("##")[0]
     assert steps[-1] == (60, 60)
@@ -135,3 +136,20 @@ def test_pictures_trained_exported_loaded_and_asked(captioned_folder: Path, tmp_
     found = matcher.score(text, "text", first, [picture.arrays for picture in pictures])
     assert np.isfinite(found.total).all()
     assert len(matcher.explain(text.arrays, pictures[0].arrays).words) == 8
+
+
+def test_a_compact_bundle_is_measured_as_it_is_read_and_takes_a_fraction(
+    trained: Run, trained_bundle: Bundle, tmp_path: Path
+) -> None:
+    export_run(trained, tmp_path / "compact", "tiny", compact=True)
+    compact = load_bundle(tmp_path / "compact")
+    served, exported = compact.network().state_dict(), best_network(trained, compact=True)
+    for name, value in exported.state_dict().items():
+        np.testing.assert_array_equal(served[name], value, err_msg=name)
+    bank = compact.bank.captions.entity.vectors
+    assert float((bank - trained_bundle.bank.captions.entity.vectors).norm() / bank.norm()) < 0.15
+
+    def size(arrays: Mapping[str, np.ndarray]) -> int:
+        return sum(array.nbytes for array in arrays.values())
+
+    assert size(compact.weights) < 0.4 * size(trained_bundle.weights)
