@@ -3,7 +3,7 @@
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
@@ -17,6 +17,20 @@ def median_ms(call: Callable[[], object], repeats: int = 30, warm_up: int = 5) -
         call()
         taken.append((time.perf_counter() - begun) * 1e3)
     return statistics.median(taken)
+
+
+def interleaved_ms(
+    calls: Mapping[str, Callable[[], object]], repeats: int = 60, warm_up: int = 5
+) -> dict[str, float]:
+    """Median milliseconds of each call, taken in turns so that a busy moment meets them all."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for repeat in range(warm_up + repeats):
+        for name, call in calls.items():
+            begun = time.perf_counter()
+            call()
+            if repeat >= warm_up:
+                taken[name].append((time.perf_counter() - begun) * 1e3)
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
 def machine() -> str:
