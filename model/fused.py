@@ -121,7 +121,7 @@ def _nodes(items: Sequence[PackedNodes]) -> Nodes:
     vectors = np.zeros((*shape, items[0].dimension), np.float32)
     weights = np.zeros(shape, np.float32)
     for i, item in enumerate(items):
-        vectors[i, : item.count] = item.vectors
+        np.multiply(item.rows, item.scales[:, None], out=vectors[i, : item.count])
         weights[i, : item.count] = item.weights
     mask = np.arange(shape[1])[None, :] < counts[:, None]
     return Nodes(*(torch.from_numpy(array) for array in (vectors, mask, weights)))

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int LANES = 4;
 constexpr int ROWS_AT_ONCE = 6;
-constexpr int BIAS = 0;
+constexpr float BIAS = 0;
 typedef float Element;
 typedef float Sums __attribute__((vector_size(16)));
 
