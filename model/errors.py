@@ -6,6 +6,7 @@ ModelError
 │   └── PictureTooLargeError
 ├── DataError           a caption data set that can't be read (names file and line)
 ├── ConfigError         a size or an option out of its range
+├── PackedNodesError    nodes that can't be packed, or bytes that packed nodes are not made of
 └── BundleError         a bundle that is incomplete, damaged or of another format
 """
 
@@ -32,6 +33,10 @@ class DataError(ModelError):
 
 class ConfigError(ModelError):
     """A size or an option is out of its range."""
+
+
+class PackedNodesError(ModelError):
+    """Nodes can't be packed, or the bytes are not those of packed nodes that fit together."""
 
 
 class BundleError(ModelError):

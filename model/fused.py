@@ -1,0 +1,127 @@
+"""The node layers of one query with many packed candidates, by the kernel in `model/kernel/`.
+
+The scores are those of `model/alignment.py`. The kernel is optional: where it wasn't built, or for
+items of more than 64 nodes, `variant="torch"` asks the alignment itself.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+import torch
+
+from model.alignment import Alignment, Nodes
+from model.errors import ConfigError, PackedNodesError
+from model.packed_nodes import PackedNodes
+
+MOST_NODES = 64
+TORCH = "torch"
+Layer = Literal["entity", "relation"]
+
+
+def _kernel() -> ModuleType | None:
+    # The kernel reads numbers where they lie, and they lie there in little-endian order.
+    if sys.byteorder == "big":
+        return None
+    try:
+        return import_module("model._kernel")
+    except ImportError:
+        return None
+
+
+_KERNEL = _kernel()
+
+
+def variants() -> tuple[str, ...]:
+    """What can score on this machine, fastest first; the last is "torch", which always can."""
+    return (*_KERNEL.variants(), TORCH) if _KERNEL else (TORCH,)
+
+
+def variant() -> str:
+    """What scores unless something else is asked for."""
+    return variants()[0]
+
+
+class FusedScorer:
+    """Scores packed nodes by the temperatures and options of one alignment, on one thread a call.
+
+    It never changes after it is made, so threads may share it, and the kernel runs without holding
+    the interpreter.
+    """
+
+    def __init__(self, alignment: Alignment, variant: str | None = None) -> None:
+        """Raises ConfigError for a variant that this machine doesn't run."""
+        self.variant = variants()[0] if variant is None else variant
+        if self.variant not in variants():
+            raise ConfigError(f"variant: {variant!r} is none of {', '.join(variants())}")
+        self._alignment = alignment
+        temperatures = alignment.log_temperatures.detach().exp().tolist()
+        self._temperatures = {"entity": temperatures[:2], "relation": temperatures[2:]}
+        self._hard = alignment.assignment == "hard"
+        self._from_words = alignment.directions != "region-to-word"
+        self._from_regions = alignment.directions != "word-to-region"
+
+    def score(
+        self,
+        layer: Layer,
+        query: np.ndarray,
+        query_kind: Literal["image", "text"],
+        candidates: Sequence[np.ndarray],
+    ) -> np.ndarray:
+        """Scores of n candidates of the other kind, (n,) float32.
+
+        query and candidates: blocks of `PackedNodes`, each (bytes,) uint8, of one dimension and of
+        1 to 64 nodes (torch: of any number). Raises PackedNodesError, naming the candidate, for
+        anything else.
+        """
+        if self.variant == TORCH or _KERNEL is None:
+            return self._by_torch(layer, query, query_kind, candidates)
+        from_words, from_regions = self._temperatures[layer]
+        of_text = (from_words, from_regions, self._hard, self._from_words, self._from_regions)
+        of_image = (from_regions, from_words, self._hard, self._from_regions, self._from_words)
+        options = of_text if query_kind == "text" else of_image
+        scores = np.empty(len(candidates), np.float32)
+        try:
+            _KERNEL.score(self.variant, query, list(candidates), scores, *options)
+        except ValueError as error:
+            raise PackedNodesError(str(error)) from error
+        return scores
+
+    @torch.inference_mode()
+    def _by_torch(
+        self, layer: Layer, query: np.ndarray, query_kind: str, candidates: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        own = _read(query, "query")
+        others = [_read(block, f"candidate {i}") for i, block in enumerate(candidates)]
+        for i, other in enumerate(others):
+            if other.dimension != own.dimension:
+                raise PackedNodesError(f"candidate {i}: its dimension isn't the query's")
+        if not others:
+            return np.zeros(0, np.float32)
+        queries, items = _nodes([own]), _nodes(others)
+        regions, words = (queries, items) if query_kind == "image" else (items, queries)
+        align = self._alignment.entity if layer == "entity" else self._alignment.relation
+        scores: np.ndarray = align(regions, words).flatten().numpy()
+        return scores
+
+
+def _read(block: np.ndarray, name: str) -> PackedNodes:
+    try:
+        return PackedNodes(block)
+    except PackedNodesError as error:
+        raise PackedNodesError(f"{name}: {error}") from error
+
+
+def _nodes(items: Sequence[PackedNodes]) -> Nodes:
+    counts = np.array([item.count for item in items])
+    shape = (len(items), int(counts.max()))
+    vectors = np.zeros((*shape, items[0].dimension), np.float32)
+    weights = np.zeros(shape, np.float32)
+    for i, item in enumerate(items):
+        np.multiply(item.rows, item.scales[:, None], out=vectors[i, : item.count])
+        weights[i, : item.count] = item.weights
+    mask = np.arange(shape[1])[None, :] < counts[:, None]
+    return Nodes(*(torch.from_numpy(array) for array in (vectors, mask, weights)))
