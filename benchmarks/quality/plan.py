@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 THREE_SEEDS = (0, 1, 2)
+ONE_SEED = (0,)
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,23 @@ FROZEN = (
     Row("frozen-chan", "CHAN"),
     Row("frozen-full", "all four layers (ours)"),
 )
+PARTS = (
+    Row("frozen-shared", "one set of heads for both stages, distilled", ONE_SEED),
+    Row("frozen-no-tags", "no tags", ONE_SEED),
+    Row("frozen-tag-losses", "tag losses, no semantic score", ONE_SEED),
+    Row("frozen-no-relation", "no relation layer", ONE_SEED),
+    Row("frozen-hard", "hard assignment", ONE_SEED),
+    Row("frozen-word-to-region", "word to region only", ONE_SEED),
+    Row("frozen-equal-weights", "equal node weights", ONE_SEED),
+    Row("frozen-random-batches", "no near neighbours in a batch", ONE_SEED),
+)
 TUNED = (
     Row("tuned-global", "global layer alone"),
     Row("tuned-full", "all four layers (ours)"),
+    Row("tuned-shared", "one set of tuned networks for both stages, distilled", ONE_SEED),
 )
-SECTIONS = {"frozen features": FROZEN, "tuned networks": TUNED}
+SECTIONS = {
+    "the same untuned features": FROZEN,
+    "untuned features, ours with one thing changed": PARTS,
+    "tuned networks": TUNED,
+}
