@@ -21,6 +21,7 @@ from model.config import HubnessConfig
 from model.dataset import read_split
 from model.errors import DataError
 from model.evaluate import BankScores, Fitted, PairScores, fit_fusion, score_pairs
+from model.first_stage import OwnFirstStage
 from model.network import Network
 from model.recall import recall
 from model.trunk_arrays import caption_arrays, picture_arrays
@@ -59,9 +60,9 @@ class DamagedTail(nn.Module):
 
 
 def damage_tails(network: Network, damage: str) -> None:
-    """Puts a damaged tail in front of every stage; both draw the same regions."""
+    """Puts a damaged tail in front of every stage that has one; both draw the same regions."""
     network.picture_tail = DamagedTail(network.picture_tail, damage)
-    if network.first_stage is not None:
+    if isinstance(network.first_stage, OwnFirstStage):
         network.first_stage.picture_tail = DamagedTail(network.first_stage.picture_tail, damage)
 
 

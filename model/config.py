@@ -95,8 +95,10 @@ class ModelConfig(_Section):
     relations: int = Field(
         12, ge=1, description="most salient region contexts kept as relation nodes"
     )
-    first_stage: Literal["shared", "own"] = Field(
-        "shared", description="own: global vectors from tuned networks of their own"
+    first_stage: Literal["shared", "own", "tower"] = Field(
+        "shared",
+        description="own: global vectors from tuned networks of their own; tower: the embeddings "
+        "of the CLIP or SigLIP folder whose patches are the regions, frozen",
     )
     assignment: Literal["soft", "hard"] = Field(
         "soft", description="fine alignment: attention (SCAN), or the most similar node (CHAN)"
@@ -114,6 +116,14 @@ class ModelConfig(_Section):
     phrase: int = Field(2, ge=2, le=5, description="words in a relation window")
     tags: int = Field(400, ge=1, le=1000, description="tag vocabulary T")
     dropout: float = Field(0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _first_stage_has_its_tower(self) -> Self:
+        if self.first_stage == "tower" and self.regions.kind != "tower":
+            raise ValueError(
+                f"first_stage: tower needs regions.kind tower; it is {self.regions.kind}"
+            )
+        return self
 
 
 class HubnessConfig(_Section):
@@ -148,13 +158,17 @@ class TrainingConfig(_Section):
     )
     kept_regions: float = Field(0.78, gt=0, le=1, description="share of regions kept in training")
     kept_words: float = Field(0.9, gt=0, le=1)
-    global_weight: float = Field(1.0, ge=0)
+    global_weight: float = Field(
+        1.0, ge=0, description="trains nothing where model.first_stage is tower"
+    )
     entity_weight: float = Field(1.0, ge=0)
     relation_weight: float = Field(1.0, ge=0)
     semantic_weight: float = Field(0.5, ge=0, description="contrast of the tag scores")
     tag_weight: float = Field(0.5, ge=0, description="tag prediction, both sides")
     consistency_weight: float = Field(0.1, ge=0, description="agreement of both tag predictions")
-    distillation_weight: float = Field(0.5, ge=0, description="global score towards the fine one")
+    distillation_weight: float = Field(
+        0.5, ge=0, description="global score towards the fine one; not where it is a tower's"
+    )
     objective: Literal["contrastive", "hinge"] = Field(
         "contrastive", description="of each layer: InfoNCE, or VSE++'s hinge"
     )

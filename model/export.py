@@ -27,8 +27,8 @@ from model.network import Network
 from model.progress import Progress, silent, silent_named
 from model.recall import Recall
 from model.run import TRAINING_SPLIT, Run, training_data, validation_split
+from model.text_trunk import text_trunk
 from model.trunk_arrays import caption_arrays, picture_arrays
-from model.words import text_trunk
 
 CANDIDATES = 100
 
@@ -62,7 +62,7 @@ def export_run(
         raise DataError(f"{validation.name}: one picture is too few to fit and measure on")
     fitted = fit_fusion(raw, with_bank, hubness.strengths)
     pairs, fusion, strength = fitted.pairs, fitted.fusion, fitted.strength
-    trunk = text_trunk(run.config.model.text, run.knowledge.vocabulary)
+    trunk = text_trunk(run.config.model, run.knowledge.vocabulary)
     short = code_texts(network, trunk(short_queries(validation)))
     judged = judge(network, validation, pictures, texts, short, pairs, fusion, strength)
     calibration = calibrate(judged)

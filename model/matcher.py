@@ -19,7 +19,7 @@ from model.bundle import Bundle
 from model.calibration import Direction
 from model.coding import code_pictures, code_texts
 from model.regions import served_extractor
-from model.words import text_trunk
+from model.text_trunk import text_trunk
 
 Kind = Literal["image", "text"]
 Box = tuple[float, float, float, float]
@@ -83,8 +83,8 @@ class Matcher:
         self._scoring, self._batch_size, self._device = bundle.scoring, batch_size, device
         self._bank = bundle.bank.to(device)
         self._network = bundle.network().to(device)
-        self._extractor = served_extractor(bundle.config.regions, device)
-        self._text_trunk = text_trunk(bundle.config.text, bundle.vocabulary, device)
+        self._extractor = served_extractor(bundle.config, device)
+        self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device)
 
     def no_match_below(self, query_kind: Kind) -> float:
         """A best probability under this says that nothing in the collection matches the query."""

@@ -10,24 +10,25 @@ from model import regions
 from model.alignment import Alignment, Codes
 from model.config import ModelConfig
 from model.encoders import PictureEncoder, TextEncoder
-from model.first_stage import FirstStage
+from model.first_stage import first_stage
+from model.regions import some_regions
 from model.words import PretrainedTail, TextBatch, text_tail
 
 
 class Network(nn.Module):
-    """Two tails, two encoders, one alignment; with `first_stage = "own"` the global vectors come
-    from tails and encoders beside them.
+    """Two tails, two encoders, one alignment, and where the global vectors don't come from these
+    encoders, the first stage that gives them.
     """
 
     def __init__(self, config: ModelConfig, vocabulary: tuple[str, ...]) -> None:
         super().__init__()
         self.config, self.vocabulary = config, vocabulary
-        self.picture_tail = regions.tail(config.regions)
+        self.picture_tail = regions.tail(config)
         self.text_tail = text_tail(config.text, vocabulary)
         self.picture_encoder = PictureEncoder(config)
         self.text_encoder = TextEncoder(config)
         self.alignment = Alignment(config.tags, config.assignment, config.directions)
-        self.first_stage = FirstStage(config, vocabulary) if config.first_stage == "own" else None
+        self.first_stage = first_stage(config, vocabulary)
 
     def start_from_pretrained(self) -> None:
         """Fills all tails with the weights that training starts from."""
@@ -47,12 +48,10 @@ class Network(nn.Module):
 
     def pictures(self, arrays: Tensor, kept: float = 1.0) -> Codes:
         """Trunk arrays (B, *shape) to picture codes; `kept` < 1 drops regions at random."""
-        features, present = _some(self.picture_tail(arrays), kept)
-        codes = self.picture_encoder.codes(features, present)
+        codes = self.picture_encoder.codes(*some_regions(self.picture_tail(arrays), kept))
         if self.first_stage is None:
             return codes
-        features, present = _some(self.first_stage.picture_tail(arrays), kept)
-        return replace(codes, global_=self.first_stage.pictures(features, present))
+        return replace(codes, global_=self.first_stage.pictures(arrays, kept))
 
     def texts(self, batch: TextBatch) -> Codes:
         """A padded batch of trunk texts to text codes."""
@@ -61,18 +60,3 @@ class Network(nn.Module):
         if self.first_stage is None:
             return codes
         return replace(codes, global_=self.first_stage.texts(batch))
-
-
-def _some(features: Tensor, kept: float) -> tuple[Tensor, Tensor]:
-    """Region features and which of them count, (B, R)."""
-    # An absent region of a precomputed file is a row of zeros.
-    present = features.abs().sum(-1) > 0
-    return features, _dropped(present | ~present.any(1, keepdim=True), kept)
-
-
-def _dropped(present: Tensor, kept: float) -> Tensor:
-    """Each region stays with probability `kept`; a picture that would lose all keeps all."""
-    if kept >= 1:
-        return present
-    stays = present & (torch.rand(present.shape, device=present.device) < kept)
-    return torch.where(stays.any(1, keepdim=True), stays, present)

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from model import efficientnet
-from model.config import RegionConfig
+from model.config import ModelConfig, RegionConfig
 from model.errors import ConfigError
 from model.picture import fit
 from model.tower import VisionTower
@@ -20,7 +20,7 @@ from model.views import laid_over, served_view
 
 
 class RegionExtractor(Protocol):
-    """One of the three kinds: grid, tower, precomputed."""
+    """One of the kinds: grid, tower, precomputed."""
 
     @property
     def name(self) -> str:
@@ -159,7 +159,7 @@ class UntunedGridExtractor:
 class TowerExtractor:
     """Patch tokens of a Hugging Face vision tower in a local folder (CLIP, SigLIP, DINOv2 ...)."""
 
-    def __init__(self, config: RegionConfig, device: str = "cpu") -> None:
+    def __init__(self, config: ModelConfig, device: str = "cpu") -> None:
         self._tower = VisionTower(config, device)
 
     @property
@@ -171,12 +171,47 @@ class TowerExtractor:
         return (self._tower.side**2, self._tower.feature_size)
 
     def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
-        pixels = np.stack([fit(picture, self._tower.pixels) for picture in pictures])
-        patches: np.ndarray = self._tower.patches(pixels)
-        return patches
+        return self._look(pictures)[0]
 
     def boxes(self) -> np.ndarray | None:
         return grid_boxes(self._tower.side)
+
+    def _look(self, pictures: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+        pixels = np.stack([fit(picture, self._tower.pixels) for picture in pictures])
+        return self._tower.look(pixels)
+
+
+class EmbeddingTowerExtractor(TowerExtractor):
+    """The patch tokens of a picture one after the other, and behind them the tower's embedding."""
+
+    def __init__(self, config: ModelConfig, device: str = "cpu") -> None:
+        super().__init__(config, device)
+        self._dimension = config.dimension
+
+    @property
+    def name(self) -> str:
+        return f"{super().name}-embedding"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        patches, size = super().shape
+        return (patches * size + self._dimension,)
+
+    def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
+        patches, embeddings = self._look(pictures)
+        return np.concatenate([patches.reshape(len(patches), -1), embeddings], axis=1)
+
+
+class PatchTail(nn.Module):
+    """The patch tokens out of such an array; nothing trains."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.feature_size, self.dimension = config.regions.feature_size, config.dimension
+
+    def forward(self, arrays: Tensor) -> Tensor:
+        """Arrays (B, R * F + D) to region features (B, R, F)."""
+        return arrays[:, : -self.dimension].reshape(len(arrays), -1, self.feature_size)
 
 
 class PrecomputedExtractor:
@@ -203,28 +238,48 @@ class PrecomputedExtractor:
         return None
 
 
-def extractor(config: RegionConfig, device: str = "cpu") -> RegionExtractor:
+def extractor(config: ModelConfig, device: str = "cpu") -> RegionExtractor:
     """The extractor that a configuration names, its network on a device, for training."""
     return _extractor(config, device, views=1)
 
 
-def served_extractor(config: RegionConfig, device: str = "cpu") -> RegionExtractor:
+def served_extractor(config: ModelConfig, device: str = "cpu") -> RegionExtractor:
     """What pictures are encoded with outside training: in all views that are served."""
-    return _extractor(config, device, config.served_views)
+    return _extractor(config, device, config.regions.served_views)
 
 
-def _extractor(config: RegionConfig, device: str, views: int) -> RegionExtractor:
-    match config.kind:
+def _extractor(config: ModelConfig, device: str, views: int) -> RegionExtractor:
+    match config.regions.kind:
         case "grid":
-            grid = GridExtractor(config, device)
+            grid = GridExtractor(config.regions, device)
             seen = ServedViews(grid, views) if views > 1 else grid
-            return seen if config.tuned else UntunedGridExtractor(seen, config, device)
+            tuned = config.regions.tuned
+            return seen if tuned else UntunedGridExtractor(seen, config.regions, device)
         case "tower":
-            return TowerExtractor(config, device)
+            tower = EmbeddingTowerExtractor if config.first_stage == "tower" else TowerExtractor
+            return tower(config, device)
         case "precomputed":
-            return PrecomputedExtractor(config)
+            return PrecomputedExtractor(config.regions)
 
 
-def tail(config: RegionConfig) -> nn.Module:
-    """The trainable part between cached arrays and region features."""
-    return GridTail(config) if config.kind == "grid" and config.tuned else nn.Identity()
+def tail(config: ModelConfig) -> nn.Module:
+    """The part between cached arrays and region features, which trains where it has weights."""
+    if config.first_stage == "tower":
+        return PatchTail(config)
+    grid = config.regions.kind == "grid" and config.regions.tuned
+    return GridTail(config.regions) if grid else nn.Identity()
+
+
+def some_regions(features: Tensor, kept: float) -> tuple[Tensor, Tensor]:
+    """Region features (B, R, F) and which of them count, (B, R), each with probability `kept`."""
+    # An absent region of a precomputed file is a row of zeros.
+    present = features.abs().sum(-1) > 0
+    return features, _dropped(present | ~present.any(1, keepdim=True), kept)
+
+
+def _dropped(present: Tensor, kept: float) -> Tensor:
+    """Each region stays with probability `kept`; a picture that would lose all keeps all."""
+    if kept >= 1:
+        return present
+    stays = present & (torch.rand(present.shape, device=present.device) < kept)
+    return torch.where(stays.any(1, keepdim=True), stays, present)

@@ -21,8 +21,8 @@ from model.evaluate import (
 from model.judging import calibration_report, judge, short_queries
 from model.progress import NamedProgress
 from model.recall import Recall
+from model.text_trunk import text_trunk
 from model.trunk_arrays import caption_arrays, picture_arrays
-from model.words import text_trunk
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def split_report(
         evaluation_rows(part, scoring.fusion, scoring.strength, candidates)
         for part in (in_folds(pairs, folds) if folds > 1 else [])
     ]
-    trunk = text_trunk(bundle.config.text, bundle.vocabulary)
+    trunk = text_trunk(bundle.config, bundle.vocabulary)
     short = code_texts(network, trunk(short_queries(examples)))
     judged = judge(
         network, examples, pictures, texts, short, pairs, scoring.fusion, scoring.strength

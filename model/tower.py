@@ -1,7 +1,8 @@
 """Any Hugging Face vision tower in a local folder: its patch tokens are the regions.
 
 Needs the extra `tower` (transformers). Nothing is downloaded; weights are read from safetensors
-files only. CLIP and SigLIP folders hold two towers, of which this takes the vision one.
+files only. CLIP and SigLIP folders hold two towers, of which this takes the vision one, with its
+embedding of the whole picture; the other one is in `model/text_tower.py`.
 """
 
 import hashlib
@@ -11,67 +12,124 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from model.config import RegionConfig
+from model.config import ModelConfig, RegionConfig
 from model.errors import ConfigError
 from model.pretrained import file_sha256
 
 HALF = [0.5, 0.5, 0.5]
+# Kinds whose tokens, padding and pooling `model/text_tower.py` knows.
+WITH_TEXT_TOWER = ("clip", "siglip", "siglip2")
 
 
 class VisionTower:
-    """Patch tokens of the last layer, frozen."""
+    """Patch tokens of the last layer, and the embedding of CLIP and SigLIP towers; frozen."""
 
-    def __init__(self, regions: RegionConfig, device: str = "cpu") -> None:
-        try:
-            from transformers import AutoModel
-        except ImportError as error:
-            raise ConfigError(
-                "regions.kind tower needs transformers: install sightline[tower]"
-            ) from error
-        path, pixels = tower_folder(regions), regions.pixels
-        model: Any = AutoModel.from_pretrained(
-            path, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-        self._model = getattr(model, "vision_model", model).eval().requires_grad_(False).to(device)
-        config = self._model.config
-        if pixels % config.patch_size:
+    def __init__(self, config: ModelConfig, device: str = "cpu") -> None:
+        regions = config.regions
+        whole, pixels = load_tower(config), regions.pixels
+        self._model = getattr(whole, "vision_model", whole).eval().requires_grad_(False).to(device)
+        # SigLIP's pooled state is its embedding; CLIP's still has to be projected.
+        self._projection = getattr(whole, "visual_projection", nn.Identity()).to(device)
+        self._embeds = config.first_stage == "tower"
+        settings = self._model.config
+        if pixels % settings.patch_size:
             raise ConfigError(
                 f"regions.pixels: {pixels} is no multiple of the tower's patches of "
-                f"{config.patch_size} pixels"
+                f"{settings.patch_size} pixels"
             )
         self.pixels = pixels
-        self.side = pixels // config.patch_size
-        self.feature_size = int(config.hidden_size)
+        self.side = pixels // settings.patch_size
+        self.feature_size = int(settings.hidden_size)
         if self.feature_size != regions.feature_size:
             raise ConfigError(
                 f"regions.feature_size: {regions.feature_size}, but the tower's patches have "
                 f"{self.feature_size}"
             )
         self.fingerprint = tower_fingerprint(regions)
-        self._resized = pixels != config.image_size
-        mean, spread = _normalisation(path)
+        mean, spread = _normalisation(tower_folder(regions))
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._spread = torch.tensor(spread, device=device).view(1, 3, 1, 1)
 
     @torch.inference_mode()
-    def patches(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels (B, side, side, 3) uint8 to patch tokens (B, patches, feature_size) float16."""
+    def look(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (B, side, side, 3) uint8 to patch tokens (B, patches, feature_size) and embeddings
+        (B, D), unit rows, D 0 where the first stage is not the tower's; both float16.
+        """
         batch = torch.from_numpy(pixels).to(self._mean.device).permute(0, 3, 1, 2).float() / 255
-        options = {"interpolate_pos_encoding": True} if self._resized else {}
-        output = self._model(pixel_values=(batch - self._mean) / self._spread, **options)
+        output = self._model(**self._inputs((batch - self._mean) / self._spread))
         # A class token and registers, where a tower has them, stand before the patches.
-        tokens = output.last_hidden_state[:, -(self.side**2) :]
-        patches: np.ndarray = tokens.to(torch.float16).cpu().numpy()
-        return patches
+        patches = output.last_hidden_state[:, -(self.side**2) :]
+        embeddings = (
+            functional.normalize(self._projection(output.pooler_output), dim=-1)
+            if self._embeds
+            else patches.new_empty(len(patches), 0)
+        )
+        return patches.half().cpu().numpy(), embeddings.half().cpu().numpy()
+
+    def _inputs(self, batch: Tensor) -> dict[str, Any]:
+        settings = self._model.config
+        if settings.model_type == "siglip2_vision_model":
+            # SigLIP 2's NaFlex towers take patches of any grid instead of pixels.
+            size = settings.patch_size
+            patches = batch.unfold(2, size, size).unfold(3, size, size).permute(0, 2, 3, 4, 5, 1)
+            flat = patches.reshape(len(batch), self.side**2, -1)
+            shapes = torch.full((len(batch), 2), self.side, device=batch.device)
+            mask = torch.ones(flat.shape[:2], dtype=torch.int64, device=batch.device)
+            return {"pixel_values": flat, "spatial_shapes": shapes, "pixel_attention_mask": mask}
+        if self.pixels == settings.image_size:
+            return {"pixel_values": batch}
+        return {"pixel_values": batch, "interpolate_pos_encoding": True}
+
+
+def load_tower(config: ModelConfig) -> Any:
+    """The model in the folder, float32.
+
+    Raises ConfigError without transformers or a folder, and, where the first stage is the tower's,
+    if it has no text tower or gives embeddings of another size.
+    """
+    folder = tower_folder(config.regions)
+    try:
+        from transformers import AutoConfig, AutoModel
+    except ImportError as error:
+        raise ConfigError(
+            "regions.kind tower needs transformers: install sightline[tower]"
+        ) from error
+    settings = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if config.first_stage == "tower":
+        _refuse_other_embeddings(settings, config)
+    return AutoModel.from_pretrained(
+        folder, config=settings, local_files_only=True, use_safetensors=True, dtype=torch.float32
+    )
+
+
+def _refuse_other_embeddings(settings: Any, config: ModelConfig) -> None:
+    if settings.model_type not in WITH_TEXT_TOWER:
+        raise ConfigError(
+            f"model.first_stage: tower needs image and text embeddings of one space, as in a CLIP "
+            f"or SigLIP folder; {config.regions.folder} holds {settings.model_type}"
+        )
+    size = (
+        settings.projection_dim
+        if settings.model_type == "clip"
+        else settings.text_config.projection_size
+    )
+    if size != config.dimension:
+        raise ConfigError(
+            f"model.dimension: {config.dimension}, but the tower's embeddings have {size}"
+        )
 
 
 def _normalisation(folder: Path) -> tuple[list[float], list[float]]:
-    file = folder / "preprocessor_config.json"
-    if not file.is_file():
-        return HALF, HALF
-    settings = json.loads(file.read_text(encoding="utf-8"))
-    return settings.get("image_mean", HALF), settings.get("image_std", HALF)
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        if (folder / name).is_file():
+            settings = json.loads((folder / name).read_text(encoding="utf-8"))
+            # transformers 5 writes one file for tokenizer and pictures, the latter in a section.
+            settings = settings.get("image_processor", settings)
+            return settings.get("image_mean", HALF), settings.get("image_std", HALF)
+    return HALF, HALF
 
 
 def tower_folder(regions: RegionConfig) -> Path:
@@ -85,7 +143,7 @@ def tower_folder(regions: RegionConfig) -> Path:
 
 
 def tower_fingerprint(regions: RegionConfig) -> str:
-    """SHA-256 over the tower's configuration and weights. Raises ConfigError."""
+    """SHA-256 over the tower's configuration, tokenizer and weights. Raises ConfigError."""
     folder = tower_folder(regions)
     names = sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors"))
     lines = [f"{path.name} {file_sha256(path)}" for path in names]

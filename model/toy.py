@@ -16,7 +16,8 @@ from model.config import HubnessConfig, ModelConfig, RegionConfig, TextConfig
 from model.fusion import Fusion
 from model.network import Network
 from model.regions import extractor
-from model.words import build_vocabulary, text_trunk
+from model.text_trunk import text_trunk
+from model.words import build_vocabulary
 
 SENTENCES = (
     "a brown dog runs across the grass",
@@ -52,9 +53,9 @@ def write_toy_bundle(folder: Path, config: ModelConfig = SIZES) -> Path:
         torch.manual_seed(0)
         network = Network(config, vocabulary).eval()
         network.start_from_pretrained()
-    shape = extractor(config.regions).shape
+    shape = extractor(config).shape
     arrays = random.random((12, *shape), dtype=np.float32).astype(np.float16)
-    texts = text_trunk(config.text, vocabulary)(SENTENCES)
+    texts = text_trunk(config, vocabulary)(SENTENCES)
     sizes = HubnessConfig(global_captions=8, global_pictures=12, fine_captions=4, fine_pictures=4)
     bank = draw(code_pictures(network, arrays), code_texts(network, texts), sizes)
     direction = Direction(total=LOGISTIC, first_stage=LOGISTIC, no_match_below=0.2)

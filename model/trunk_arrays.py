@@ -14,7 +14,10 @@ from model.errors import DataError
 from model.feature_cache import FeatureCache
 from model.progress import Progress
 from model.regions import extractor, served_extractor
-from model.words import TrunkText, text_trunk
+from model.text_tower import TextTower
+from model.text_trunk import with_embeddings
+from model.tower import tower_fingerprint
+from model.words import TrunkText, word_trunk
 
 TEXT_BATCH = 512
 
@@ -73,7 +76,7 @@ def picture_arrays(
     """
     if config.regions.kind != "precomputed":
         made_by = served_extractor if views is None else extractor
-        filled = FeatureCache(cache, made_by(config.regions), split.examples, views or 1)
+        filled = FeatureCache(cache, made_by(config), split.examples, views or 1)
         return PictureArrays(str(cache), filled.fill(progress), np.arange(len(split.examples)))
     regions = split.regions
     if regions is None:
@@ -96,14 +99,48 @@ def caption_arrays(
     cache: Path,
     progress: Progress,
 ) -> list[TrunkText]:
-    """Trunk texts of all captions; the pretrained trunk's are kept in the cache."""
+    """Trunk texts of all captions; what pretrained networks gave is kept in the cache."""
+    words = _words(config, vocabulary, captions, cache, progress)
+    if config.first_stage != "tower":
+        return words
+    return with_embeddings(words, _embeddings(config, captions, cache, progress))
+
+
+def _embeddings(
+    config: ModelConfig, captions: Sequence[str], cache: Path, progress: Progress
+) -> np.ndarray:
+    name = json.dumps([tower_fingerprint(config.regions), *captions])
+    file = cache / f"text-tower-{hashlib.sha256(name.encode()).hexdigest()[:16]}.npy"
+    if file.is_file():
+        kept: np.ndarray = np.load(file)
+        return kept
+    tower = TextTower(config)
+    embeddings = np.empty((len(captions), config.dimension), dtype=np.float16)
+    for start in range(0, len(captions), TEXT_BATCH):
+        part = captions[start : start + TEXT_BATCH]
+        embeddings[start : start + len(part)] = tower(part)
+        progress(start + len(part), len(captions))
+    cache.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new.npy")
+    np.save(fresh, embeddings)
+    fresh.rename(file)
+    return embeddings
+
+
+def _words(
+    config: ModelConfig,
+    vocabulary: tuple[str, ...],
+    captions: Sequence[str],
+    cache: Path,
+    progress: Progress,
+) -> list[TrunkText]:
     if config.text.kind == "vocabulary":
-        return text_trunk(config.text, vocabulary)(captions)
+        return word_trunk(config.text, vocabulary)(captions)
     name = json.dumps([config.text.tuned_layers, config.text.max_words, *captions])
     file = cache / f"text-minilm-{hashlib.sha256(name.encode()).hexdigest()[:16]}.npz"
     if file.is_file():
         return _unpack(file)
-    trunk = text_trunk(config.text, vocabulary)
+    trunk = word_trunk(config.text, vocabulary)
     texts: list[TrunkText] = []
     for start in range(0, len(captions), TEXT_BATCH):
         texts += trunk(captions[start : start + TEXT_BATCH])

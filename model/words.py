@@ -8,7 +8,7 @@ their embedding.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -31,12 +31,14 @@ class TrunkText:
     """One text after the trunk.
 
     states: (P, 384) float16 piece states, or (P,) int64 vocabulary numbers; words: (P,) int64, the
-    word that a piece belongs to, -1 for none; spans: (L, 2) int32, where a word stands in the text.
+    word that a piece belongs to, -1 for none; spans: (L, 2) int32, where a word stands in the text;
+    embedding: (D,) float16, what a tower makes of the whole text, empty where there is none.
     """
 
     states: np.ndarray
     words: np.ndarray
     spans: np.ndarray
+    embedding: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.float16))
 
 
 def some_words(text: TrunkText, kept: float, random: np.random.Generator) -> TrunkText:
@@ -50,11 +52,11 @@ def some_words(text: TrunkText, kept: float, random: np.random.Generator) -> Tru
         return text
     # The last place is that of pieces without a word, -1.
     number = np.append(np.where(stays, stays.cumsum() - 1, -1), -1)
-    return TrunkText(text.states, number[text.words], text.spans[stays])
+    return replace(text, words=number[text.words], spans=text.spans[stays])
 
 
 class TextTrunk(Protocol):
-    """The frozen step, one of the two kinds."""
+    """The frozen step."""
 
     def __call__(self, texts: Sequence[str]) -> list[TrunkText]:
         """Any strings, also empty ones or lone surrogates; at most `max_words` words are kept."""
@@ -87,8 +89,7 @@ class PretrainedTrunk:
         return [TrunkText(s, e[1], e[2]) for s, e in zip(states, encoded, strict=True)]
 
     def _encode(self, text: str) -> tuple[list[int], np.ndarray, np.ndarray]:
-        # A lone surrogate can't be encoded; one character stands in, so that offsets stay true.
-        encoding = self._tokenizer.encode(text.encode("utf-8", "replace").decode("utf-8"))
+        encoding = self._tokenizer.encode(encodable(text))
         words = [-1 if word is None else word for word in encoding.word_ids]
         spoken = {
             word
@@ -169,19 +170,19 @@ class TextBatch:
     """Trunk texts padded together.
 
     states: (B, P, ...); mask: (B, P), True where a piece stands; words: (B, L, P), averages pieces
-    to words; present: (B, L), True where a word stands.
+    to words; present: (B, L), True where a word stands; embeddings: (B, D), D 0 without a tower.
     """
 
     states: Tensor
     mask: Tensor
     words: Tensor
     present: Tensor
+    embeddings: Tensor
 
     def to(self, device: str) -> "TextBatch":
         """The batch on a device."""
-        return TextBatch(
-            *(t.to(device) for t in (self.states, self.mask, self.words, self.present))
-        )
+        parts = (self.states, self.mask, self.words, self.present, self.embeddings)
+        return TextBatch(*(part.to(device) for part in parts))
 
 
 def collate(texts: Sequence[TrunkText]) -> TextBatch:
@@ -195,12 +196,21 @@ def collate(texts: Sequence[TrunkText]) -> TextBatch:
     merge /= np.maximum(merge.sum(2, keepdims=True), 1)
     words = torch.from_numpy(merge)
     return TextBatch(
-        states.float() if states.is_floating_point() else states, mask, words, words.sum(2) > 0
+        states.float() if states.is_floating_point() else states,
+        mask,
+        words,
+        words.sum(2) > 0,
+        torch.from_numpy(np.stack([text.embedding for text in texts])).float(),
     )
 
 
-def text_trunk(config: TextConfig, vocabulary: Sequence[str], device: str = "cpu") -> TextTrunk:
-    """The trunk that a configuration names."""
+def encodable(text: str) -> str:
+    """The text with one character in place of each lone surrogate, which can't be encoded."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def word_trunk(config: TextConfig, vocabulary: Sequence[str], device: str = "cpu") -> TextTrunk:
+    """The trunk of the words that a configuration names."""
     if config.kind == "pretrained":
         return PretrainedTrunk(config, device)
     return VocabularyTrunk(config, vocabulary)

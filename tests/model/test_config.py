@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from model.config import ModelConfig, RegionConfig, RunConfig, TextConfig, read_run_config
+from model.config import (
+    ModelConfig,
+    RegionConfig,
+    RunConfig,
+    TextConfig,
+    read_run_config,
+)
 from model.errors import ConfigError
 
 
@@ -46,6 +52,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[model.regions]\nfeature_size = 2048\n", ["model.regions", "feature_size", "1280"]),
         ("[model.regions]\npixels = 300\n", ["model.regions", "pixels: 300", "multiple of 32"]),
         ("[model.text]\nvocabulary_file = 'v'\n", ["model.text", "vocabulary_file", "only for"]),
+        ("[model]\nfirst_stage = 'tower'\n", ["model: first_stage: tower needs", "it is grid"]),
         ("[training\n", ["line 1"]),
     ],
 )

@@ -24,7 +24,7 @@ from model.fusion import Fusion
 from model.hubness import offsets
 from model.recall import Recall, recall
 from model.report import split_report
-from model.words import text_trunk
+from model.text_trunk import text_trunk
 from tests.model.conftest import quiet
 from tests.model.samples import write_precomputed_split
 
@@ -156,7 +156,7 @@ def coded(trained_bundle: Bundle, precomputed_folder) -> tuple[PairScores, BankS
     network = trained_bundle.network()
     assert split.regions is not None
     features = split.regions.features
-    trunk = text_trunk(trained_bundle.config.text, trained_bundle.vocabulary)
+    trunk = text_trunk(trained_bundle.config, trained_bundle.vocabulary)
     pictures, texts = code_pictures(network, features), code_texts(network, trunk(split.captions))
     return score_pairs(network, pictures, texts, split.owners, trained_bundle.bank, 20.0)
 

@@ -8,7 +8,8 @@ import torch
 
 from model.config import read_run_config
 from model.network import Network
-from model.words import collate, text_trunk
+from model.text_trunk import text_trunk
+from model.words import collate
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.toml"))
 
@@ -31,7 +32,7 @@ def test_sizes_are_the_papers_and_the_network_runs(file: Path) -> None:
     network = Network(model, words)
     features = np.random.default_rng(0).random((2, 36, 2048), dtype=np.float32)
     pictures = network.pictures(torch.from_numpy(features))
-    texts = network.texts(collate(text_trunk(model.text, words)(["a dog runs", "snow", "a dog"])))
+    texts = network.texts(collate(text_trunk(model, words)(["a dog runs", "snow", "a dog"])))
     assert pictures.global_.shape == (2, 1024) and texts.global_.shape == (3, 1024)
     assert pictures.entity.vectors.shape == (2, 36, 1024)
     scores = network.alignment(pictures, texts)

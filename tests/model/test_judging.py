@@ -12,7 +12,7 @@ from model.dataset import Example, Split, read_split
 from model.evaluate import PairScores, score_pairs
 from model.fusion import Fusion
 from model.judging import calibrate, calibration_report, fitting, judge, short_queries
-from model.words import text_trunk
+from model.text_trunk import text_trunk
 
 SPLIT = Split(
     "val",
@@ -56,7 +56,7 @@ def coded(
 ) -> tuple[Split, Codes, Codes, Codes, PairScores]:
     split = read_split(precomputed_folder, "dev")
     network = trained_bundle.network()
-    trunk = text_trunk(trained_bundle.config.text, trained_bundle.vocabulary)
+    trunk = text_trunk(trained_bundle.config, trained_bundle.vocabulary)
     assert split.regions is not None
     pictures = code_pictures(network, split.regions.features)
     texts = code_texts(network, trunk(split.captions))

@@ -19,8 +19,8 @@ from model.coding import code_pictures, code_texts
 from model.errors import ConfigError
 from model.matcher import Encoded, Kind, Matcher
 from model.regions import extractor
+from model.text_trunk import text_trunk
 from model.toy import SENTENCES
-from model.words import text_trunk
 from tests.model.samples import drawing, quantised, scene_boxes, scene_features
 
 PICTURES = [drawing(n) for n in range(6)]
@@ -59,8 +59,8 @@ def test_score_is_alignment_fusion_and_offsets_of_the_network(
 ) -> None:
     bundle = load_bundle(toy_bundle)
     network, scoring = bundle.network(), bundle.scoring
-    picture_codes = code_pictures(network, extractor(bundle.config.regions).trunk(PICTURES))
-    text_codes = code_texts(network, text_trunk(bundle.config.text, bundle.vocabulary)(TEXTS))
+    picture_codes = code_pictures(network, extractor(bundle.config).trunk(PICTURES))
+    text_codes = code_texts(network, text_trunk(bundle.config, bundle.vocabulary)(TEXTS))
     with torch.inference_mode():
         layers = network.alignment(picture_codes, text_codes)
     parts = {name: getattr(layers, name).numpy() for name in ("entity", "relation", "semantic")}
@@ -205,8 +205,8 @@ def test_word_scores_of_an_explanation_add_up_to_the_word_to_region_score(
 ) -> None:
     bundle = load_bundle(toy_bundle)
     network = bundle.network()
-    picture_codes = code_pictures(network, extractor(bundle.config.regions).trunk(PICTURES[:1]))
-    text_codes = code_texts(network, text_trunk(bundle.config.text, bundle.vocabulary)(TEXTS[:1]))
+    picture_codes = code_pictures(network, extractor(bundle.config).trunk(PICTURES[:1]))
+    text_codes = code_texts(network, text_trunk(bundle.config, bundle.vocabulary)(TEXTS[:1]))
     temperatures = network.alignment.log_temperatures.exp()
     forwards, backwards = node_alignment(
         picture_codes.entity, text_codes.entity, temperatures[0], temperatures[1]

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from model.alignment import hardest_alignment
+from model.config import RegionConfig
 from model.network import Network
+from model.text_trunk import with_embeddings
 from model.words import VocabularyTrunk, collate
 from tests.model.samples import FEATURES, PRECOMPUTED_RUN, scene_features
 
@@ -80,3 +82,25 @@ def test_a_first_stage_of_its_own_shares_nothing_with_the_fine_layers() -> None:
     (layers.entity + layers.relation + layers.semantic).sum().backward()
     touched = {name for name, p in own.named_parameters() if p.grad is not None}
     assert touched and not any(name.startswith("first_stage.") for name in touched)
+
+
+def test_a_towers_embeddings_are_the_global_vectors_and_train_nothing() -> None:
+    torch.manual_seed(0)
+    regions = RegionConfig(kind="tower", feature_size=FEATURES, folder="unread")
+    config = CONFIG.model_copy(update={"regions": regions, "first_stage": "tower"})
+    network = Network(config, VOCABULARY)
+    embeddings = torch.nn.functional.normalize(torch.randn(3, config.dimension), dim=-1)
+    texts = VocabularyTrunk(config.text, VOCABULARY)(["a dog on grass"])
+    batch = collate(with_embeddings(texts, embeddings[2:].numpy()))
+    patches = arrays(2)
+    pictures = network.pictures(torch.cat([patches.flatten(1), embeddings[:2]], dim=1), kept=0.5)
+    layers = network.alignment(pictures, network.texts(batch))
+    np.testing.assert_allclose(layers.global_, embeddings[:2] @ embeddings[2:].T, atol=1e-6)
+    assert not layers.global_.requires_grad and layers.entity.requires_grad
+
+    shared = Network(CONFIG, VOCABULARY).eval()
+    shared.load_state_dict(network.state_dict())
+    fine = network.eval().pictures(torch.cat([patches.flatten(1), embeddings[:2]], dim=1)).entity
+    np.testing.assert_allclose(
+        fine.vectors.detach(), shared.pictures(patches).entity.vectors.detach(), atol=1e-6
+    )

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from model.config import RegionConfig
 from model.errors import ConfigError
 from model.regions import GridExtractor, GridTail, extractor, grid_boxes, tail
-from tests.model.samples import drawing
+from tests.model.samples import drawing, sizes
 
 
 def test_grid_boxes_tile_the_picture_row_by_row() -> None:
@@ -21,7 +21,7 @@ def test_grid_boxes_tile_the_picture_row_by_row() -> None:
 
 @pytest.mark.parametrize("pixels", [32, 64, 96, 160])
 def test_the_trunk_gives_what_the_extractor_promises(pixels: int) -> None:
-    config = RegionConfig(pixels=pixels, side=2)
+    config = sizes(RegionConfig(pixels=pixels, side=2))
     grid = extractor(config)
     arrays = grid.trunk([drawing(0), drawing(1).resize((33, 77))])
     assert (arrays.shape, arrays.dtype) == ((2, *grid.shape), np.float16)
@@ -59,7 +59,7 @@ def test_regions_lie_where_their_boxes_say() -> None:
 
 
 def test_precomputed_features_cannot_be_made_from_a_photo() -> None:
-    made_elsewhere = extractor(RegionConfig(kind="precomputed", feature_size=8))
+    made_elsewhere = extractor(sizes(RegionConfig(kind="precomputed", feature_size=8)))
     assert made_elsewhere.boxes() is None
     with pytest.raises(ConfigError, match="precomputed region features"):
         made_elsewhere.trunk([drawing(0)])

@@ -2,77 +2,35 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from model.config import RegionConfig
+from model.config import ModelConfig, RegionConfig
 from model.errors import ConfigError
-from model.regions import extractor
+from model.regions import extractor, tail
 from model.tower import VisionTower, tower_fingerprint
-from tests.model.samples import drawing
+from tests.model.samples import drawing, sizes
+from tests.model.towers import (
+    ALONE,
+    EMBEDDING,
+    picture_embeddings,
+    tower_model,
+    tower_regions,
+    write_tower,
+)
 
-transformers = pytest.importorskip("transformers", reason="needs the optional transformers")
-
-VISION = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "image_size": 64,
-    "patch_size": 16,
-}
-TEXT = {
-    "hidden_size": 16,
-    "intermediate_size": 24,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "vocab_size": 50,
-    "max_position_embeddings": 8,
-    "bos_token_id": 0,
-    "eos_token_id": 1,
-    "pad_token_id": 1,
-}
-KINDS = ("clip", "siglip", "dinov2", "dinov2_with_registers", "vit")
-
-
-def random_tower(kind: str) -> Any:
-    # DINOv2 counts its inner size in multiples of the hidden one.
-    bare = {key: value for key, value in VISION.items() if key != "intermediate_size"}
-    match kind:
-        case "clip":
-            return transformers.CLIPModel(
-                transformers.CLIPConfig(vision_config=VISION, text_config=TEXT, projection_dim=8)
-            )
-        case "siglip":
-            return transformers.SiglipModel(
-                transformers.SiglipConfig(vision_config=VISION, text_config=TEXT)
-            )
-        case "dinov2":
-            return transformers.Dinov2Model(transformers.Dinov2Config(**bare))
-        case "dinov2_with_registers":
-            return transformers.Dinov2WithRegistersModel(
-                transformers.Dinov2WithRegistersConfig(**bare)
-            )
-        case "vit":
-            return transformers.ViTModel(transformers.ViTConfig(**VISION))
-        case _:
-            raise ValueError(kind)
+KINDS = (*EMBEDDING, *ALONE)
 
 
 @pytest.fixture(scope="module")
 def towers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    transformers.set_seed(0)
-    folders = {}
-    for kind in KINDS:
-        folders[kind] = tmp_path_factory.mktemp(kind)
-        random_tower(kind).save_pretrained(folders[kind])
-    return folders
+    return {kind: write_tower(tmp_path_factory.mktemp(kind), kind) for kind in KINDS}
 
 
-def of(folder: Path, pixels: int = 64, size: int = 32) -> RegionConfig:
-    return RegionConfig(kind="tower", folder=str(folder), pixels=pixels, feature_size=size)
+def of(folder: Path, pixels: int = 64, size: int = 32) -> ModelConfig:
+    return sizes(tower_regions(folder, pixels, size))
 
 
 @pytest.mark.parametrize("pixels", [64, 96])
@@ -89,24 +47,25 @@ def test_patches_of_any_tower_are_regions(towers, kind: str, pixels: int) -> Non
     assert boxes is not None and boxes.shape == (side * side, 4)
 
 
-@pytest.mark.parametrize("kind", ["clip", "dinov2_with_registers"])
+@pytest.mark.parametrize("kind", ["clip", "siglip2", "dinov2_with_registers"])
 def test_the_last_tokens_are_the_patches_in_reading_order(towers, kind: str) -> None:
     tower = VisionTower(of(towers[kind]))
     plain = np.full((1, 64, 64, 3), 128, dtype=np.uint8)
     spotted = plain.copy()
     spotted[0, 16:32, 48:64] = [255, 0, 0]  # the patch in row 1, column 3
-    change = np.abs(tower.patches(spotted).astype(float) - tower.patches(plain)).sum(-1)[0]
+    change = np.abs(tower.look(spotted)[0].astype(float) - tower.look(plain)[0]).sum(-1)[0]
     assert int(change.argmax()) == 1 * 4 + 3
 
 
-def test_pixels_are_normalised_as_the_preprocessor_says(towers, tmp_path: Path) -> None:
-    folder = tmp_path / "tower"
-    random_tower("vit").save_pretrained(folder)
+@pytest.mark.parametrize("file", ["preprocessor_config.json", "processor_config.json"])
+def test_pixels_are_normalised_as_the_preprocessor_says(tmp_path: Path, file: str) -> None:
+    folder = write_tower(tmp_path / "tower", "vit")
     pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
-    plain = VisionTower(of(folder)).patches(pixels)
+    plain, _ = VisionTower(of(folder)).look(pixels)
     settings = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.4, 0.4]}
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
-    assert not np.allclose(VisionTower(of(folder)).patches(pixels), plain)
+    section = {"image_processor": settings} if file == "processor_config.json" else settings
+    (folder / file).write_text(json.dumps(section))
+    assert not np.allclose(VisionTower(of(folder)).look(pixels)[0], plain)
 
 
 @pytest.mark.parametrize(
@@ -123,12 +82,46 @@ def test_sizes_that_do_not_fit_are_named(towers, pixels: int, size: int, message
 
 def test_a_folder_without_a_tower_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs the folder"):
-        VisionTower(RegionConfig(kind="tower"))
+        VisionTower(sizes(RegionConfig(kind="tower")))
     with pytest.raises(ConfigError, match=r"holds no config\.json"):
         VisionTower(of(tmp_path))
 
 
 def test_the_fingerprint_is_that_of_the_weights(towers) -> None:
-    found = {kind: tower_fingerprint(of(folder)) for kind, folder in towers.items()}
+    found = {kind: tower_fingerprint(tower_regions(folder)) for kind, folder in towers.items()}
     assert len(set(found.values())) == len(KINDS)
-    assert found["clip"] == tower_fingerprint(of(towers["clip"], pixels=96))
+    assert found["clip"] == tower_fingerprint(tower_regions(towers["clip"], pixels=96))
+
+
+@pytest.mark.parametrize("pixels", [64, 96])
+@pytest.mark.parametrize("kind", ["clip", "siglip", "siglip2"])
+def test_behind_the_patches_stands_the_embedding_that_transformers_gives(
+    towers, kind: str, pixels: int
+) -> None:
+    config = tower_model(towers[kind], EMBEDDING[kind], pixels)
+    tower = extractor(config)
+    arrays = tower.trunk([drawing(0), drawing(1)])
+    assert arrays.shape == (2, *tower.shape) == (2, (pixels // 16) ** 2 * 32 + EMBEDDING[kind])
+    embeddings = arrays[:, -EMBEDDING[kind] :].astype(np.float32)
+    expected = picture_embeddings(towers[kind], kind, range(2), pixels)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-3)
+    assert abs(embeddings[0] - embeddings[1]).max() > 0.01
+
+    alone = extractor(of(towers[kind], pixels))
+    np.testing.assert_array_equal(
+        tail(config)(torch.from_numpy(arrays)), alone.trunk([drawing(0), drawing(1)])
+    )
+    assert tower.name != alone.name
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_a_tower_without_a_text_tower_is_no_first_stage(towers, kind: str) -> None:
+    with pytest.raises(ConfigError, match=rf"first_stage: tower needs .* text .* holds {kind}"):
+        extractor(tower_model(towers[kind], 32))
+
+
+@pytest.mark.parametrize("kind", EMBEDDING)
+def test_global_vectors_of_another_size_than_the_embeddings_are_refused(towers, kind: str) -> None:
+    sizes_named = rf"model\.dimension: 12, but the tower's embeddings have {EMBEDDING[kind]}"
+    with pytest.raises(ConfigError, match=sizes_named):
+        extractor(tower_model(towers[kind], 12))

@@ -15,7 +15,7 @@ from model.words import (
     collate,
     some_words,
     text_tail,
-    text_trunk,
+    word_trunk,
 )
 
 PRETRAINED = TextConfig(kind="pretrained", max_words=16)
@@ -46,7 +46,7 @@ STRANGE = {
 @pytest.fixture(scope="module")
 def trunks() -> dict[str, TextTrunk]:
     return {
-        "pretrained": text_trunk(PRETRAINED, ()),
+        "pretrained": word_trunk(PRETRAINED, ()),
         "vocabulary": VocabularyTrunk(VOCABULARY, WORDS),
     }
 
