@@ -77,11 +77,12 @@ def _parts(config: RunConfig) -> list[str]:
         "vocabulary": f"its own word embeddings of {text.feature_size}",
     }[text.kind]
     recurrent = f", a Bi-GRU of {text.recurrent_size}" if text.recurrent_size else ""
+    source_of_global = ", the tower's own embeddings" if config.model.first_stage == "tower" else ""
     return [
         f"Pictures: {source}.",
         f"Texts: {words}{recurrent}.",
-        f"Global vectors of {config.model.dimension}; region, word, context and phrase vectors of "
-        f"{config.model.fine_dimension}; {config.model.tags} tags.",
+        f"Global vectors of {config.model.dimension}{source_of_global}; region, word, context and "
+        f"phrase vectors of {config.model.fine_dimension}; {config.model.tags} tags.",
     ]
 
 

@@ -87,7 +87,12 @@ class Trainer:
         self.network.start_from_pretrained()
         self.network.start_tags_at(self._targets.mean(0).numpy())
         self.network.to(ranks.device)
-        self._scales = nn.Parameter(torch.full((len(LAYERS),), 20.0, device=ranks.device).log())
+        self._frozen = config.model.first_stage == "tower"
+        scales = torch.full((len(LAYERS),), 20.0, device=ranks.device)
+        if self._frozen:
+            # Cosines of CLIP and SigLIP lie close together: both end at a scale of about 100.
+            scales[0] = HIGHEST_SCALE
+        self._scales = nn.Parameter(scales.log())
         self._average = {n: p.detach().clone() for n, p in self.network.named_parameters()}
         self._steps = max(1, len(training.split.examples) // options.batch_pictures)
         self._easy_steps = round(options.all_negatives * options.epochs * self._steps)
@@ -178,7 +183,7 @@ class Trainer:
         scales = self._scales.exp().clamp(max=HIGHEST_SCALE)
         scores = (layers.global_, layers.entity, layers.relation, layers.semantic)
         weights = (
-            options.global_weight,
+            0.0 if self._frozen else options.global_weight,
             options.entity_weight,
             options.relation_weight,
             options.semantic_weight,
@@ -201,7 +206,7 @@ class Trainer:
             )
             if weight
         ]
-        if options.distillation_weight and teachers:
+        if options.distillation_weight and teachers and not self._frozen:
             losses["distillation"] = options.distillation_weight * distillation(
                 layers.global_ * scales[0], torch.stack(teachers).sum(0)
             )
