@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from model.errors import ConfigError
 
@@ -216,6 +217,15 @@ class RunConfig(_Section):
             raise ValueError("training.smallest_crop: only for a grid that is tuned")
         return self
 
+    @model_validator(mode="after")
+    def _something_trains(self) -> Self:
+        layers = set(self.training.trained_layers)
+        if self.model.first_stage == "tower":
+            layers.discard("global")
+        if not (layers or self.training.tag_weight or self.training.consistency_weight):
+            raise ValueError("training: every loss that would train something has weight 0")
+        return self
+
 
 def read_run_config(file: Path | None) -> RunConfig:
     """The run configuration in a TOML file, defaults for what it leaves out.
@@ -231,8 +241,12 @@ def read_run_config(file: Path | None) -> RunConfig:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from error
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        ]
+        lines = [_line(one) for one in error.errors()]
         raise ConfigError(f"{file}: " + "; ".join(lines)) from error
+
+
+def _line(error: ErrorDetails) -> str:
+    place = ".".join(map(str, error["loc"]))
+    message = error["msg"].removeprefix("Value error, ")
+    # What is wrong with the whole has no place, and names its section itself.
+    return f"{place}: {message}" if place else message

@@ -1,6 +1,7 @@
 """Run configurations."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pydantic import ValidationError
@@ -10,9 +11,12 @@ from model.config import (
     RegionConfig,
     RunConfig,
     TextConfig,
+    TrainingConfig,
     read_run_config,
 )
 from model.errors import ConfigError
+
+LOSSES = ("global", "entity", "relation", "semantic", "tag", "consistency")
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -53,6 +57,10 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("[model.regions]\npixels = 300\n", ["model.regions", "pixels: 300", "multiple of 32"]),
         ("[model.text]\nvocabulary_file = 'v'\n", ["model.text", "vocabulary_file", "only for"]),
         ("[model]\nfirst_stage = 'tower'\n", ["model: first_stage: tower needs", "it is grid"]),
+        (
+            "[training]\n" + "".join(f"{loss}_weight = 0\n" for loss in LOSSES),
+            ["toml: training: every loss", "weight 0"],
+        ),
         ("[training\n", ["line 1"]),
     ],
 )
@@ -64,6 +72,19 @@ def test_a_wrong_value_is_named_with_its_file_and_limit(
         read_run_config(file)
     assert str(raised.value).startswith(f"{file}: ")
     assert all(name in str(raised.value) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("first_stage", "layers"), [("shared", ()), ("tower", ()), ("tower", ("global",))]
+)
+def test_a_run_that_would_train_nothing_is_refused(
+    first_stage: Literal["shared", "tower"], layers: tuple[str, ...]
+) -> None:
+    weights = {f"{loss}_weight": float(loss in layers) for loss in LOSSES}
+    model = ModelConfig(first_stage=first_stage, regions=RegionConfig(kind="tower", folder="t"))
+    with pytest.raises(ValidationError, match="every loss that would train something has weight 0"):
+        RunConfig(model=model, training=TrainingConfig(**weights))
+    RunConfig(model=model, training=TrainingConfig(**{**weights, "entity_weight": 1.0}))
 
 
 def test_every_wrong_field_is_named_at_once(tmp_path: Path) -> None:
