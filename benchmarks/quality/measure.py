@@ -64,12 +64,12 @@ def measured(run: Run) -> dict[str, Any]:
     layers = config.training.trained_layers
     with_offsets = fit_fusion(pairs, bank, config.hubness.strengths, layers)
     without = fit_fusion(pairs, bank, (0.0,), layers)
-    rows = {
-        **evaluation_rows(
-            with_offsets.pairs, with_offsets.fusion, with_offsets.strength, CANDIDATES
-        ),
-        **evaluation_rows(without.pairs, without.fusion, 0.0, CANDIDATES),
-    }
+    rows = evaluation_rows(
+        with_offsets.pairs, with_offsets.fusion, with_offsets.strength, CANDIDATES
+    )
+    # Layer weights fitted without offsets, too: those that are fitted with them would do it harm.
+    alone = evaluation_rows(without.pairs, without.fusion, 0.0, CANDIDATES)
+    rows.update({name: row for name, row in alone.items() if name.endswith("(no offsets)")})
     if "global" not in layers:
         # Without a global layer there is no first stage: every pair is scored.
         rows = {name: row for name, row in rows.items() if name.startswith("exhaustive")}
