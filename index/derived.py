@@ -7,8 +7,9 @@ import numpy as np
 
 from index.catalog import Catalog
 from index.errors import DamagedError
+from index.reads import VectorPart
 from index.records import KINDS, Kind
-from index.snapshot import Part, Snapshot
+from index.snapshot import Snapshot
 from index.vectors import Vectors
 
 log = logging.getLogger(__name__)
@@ -44,14 +45,15 @@ def disagreements(catalog: Catalog, vectors: Mapping[Kind, Vectors]) -> Iterator
     The caller holds the writer's lock. Raises DamagedError.
     """
     found = dict.fromkeys(KINDS, 0)
-    for kind, ids, values in catalog.vectors():
-        found[kind] += len(ids)
-        for item_id, value in zip(ids, values, strict=True):
-            searched = vectors[kind].vector(item_id)
-            if searched is None:
-                yield f"{kind} {item_id!r} is in the catalog and not in FAISS"
-            elif not np.array_equal(searched, value):
-                yield f"{kind} {item_id!r} has another vector in FAISS than in the catalog"
+    for part in catalog.vectors():
+        found[part.kind] += len(part.ids)
+        view = vectors[part.kind].view
+        for number, item_id, value in zip(part.numbers, part.ids, part.vectors, strict=True):
+            rows = view.rows_of(number[None])
+            if not view.alive[rows].any():
+                yield f"{part.kind} {item_id!r} is in the catalog and not in FAISS"
+            elif not np.array_equal(view.matrix[rows[0]], value):
+                yield f"{part.kind} {item_id!r} has another vector in FAISS than in the catalog"
     for kind in KINDS:
         if vectors[kind].view.count != found[kind]:
             yield (
@@ -60,8 +62,11 @@ def disagreements(catalog: Catalog, vectors: Mapping[Kind, Vectors]) -> Iterator
             )
 
 
-def _made(parts: Iterable[Part], counts: Mapping[Kind, int], dimension: int) -> dict[Kind, Vectors]:
+def _made(
+    parts: Iterable[VectorPart], counts: Mapping[Kind, int], dimension: int
+) -> dict[Kind, Vectors]:
     made = {kind: Vectors(dimension, capacity=counts[kind] * 9 // 8) for kind in KINDS}
-    for kind, ids, values in parts:
-        made[kind].publish(made[kind].prepare((), ids, values))
+    for part in parts:
+        vectors = made[part.kind]
+        vectors.publish(vectors.prepare((), part.numbers.tolist(), part.ids, part.vectors))
     return made

@@ -5,6 +5,7 @@ The verbs, and the checks at the door; who may do what at the same time is told 
 
 # A class with a method named `list` has to call the type by its full name.
 import builtins
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -15,16 +16,19 @@ from typing import Any, Self
 import faiss
 import numpy as np
 
+from index.attributes import attributes
 from index.catalog import Catalog
+from index.changes import Changes
 from index.connections import translated
 from index.derived import disagreements
 from index.device import Device, choose_device
 from index.errors import DamagedError, QueryError, StorageError
+from index.filter import Filter
 from index.live import Live
 from index.lock import FolderLock
 from index.migrations import FORMAT_VERSION
+from index.nearest import search
 from index.records import (
-    KINDS,
     Hits,
     Kind,
     Record,
@@ -39,7 +43,6 @@ from index.records import (
 )
 from index.rows import to_row
 from index.snapshot import Snapshot, sync_folder
-from index.vectors import search
 
 MAX_PAGE = 1000
 
@@ -140,18 +143,18 @@ class EmbeddedIndex:
             check_record(record, self._dimension)
         last = {(record.kind, record.id): record for record in records}
         rows = [to_row(record) for record in last.values()]
-        taken: set[tuple[Kind, str]] = set()
-        with self._live.exclusive() as vectors:
-            if rows:
-                with self._live.write() as changes:
-                    taken = self._catalog.put(rows)
-                    for kind in KINDS:
-                        added = [record for record in last.values() if record.kind == kind]
-                        if added:
-                            values = np.stack([record.vector for record in added])
-                            changes[kind] = vectors[kind].prepare(
-                                (), [record.id for record in added], values
-                            )
+
+        def write(changes: Changes) -> set[tuple[Kind, str]]:
+            if not rows:
+                return set()
+            numbers, replaced = self._catalog.put(rows)
+            for (kind, _), number in replaced.items():
+                changes.remove(kind, [number])
+            for number, record in zip(numbers, last.values(), strict=True):
+                changes.add(record.kind, [number], [record.id], [record.vector])
+            return set(replaced)
+
+        taken = self._live.write(write)
         new: builtins.list[bool] = []
         for record in records:
             new.append((record.kind, record.id) not in taken)
@@ -161,14 +164,15 @@ class EmbeddedIndex:
     def delete(self, kind: Kind, ids: Sequence[str]) -> int:
         """Deletes and tells how many of the ids existed; durable and gone from search on return."""
         check_kind(kind)
-        with self._live.exclusive() as vectors:
-            known = [item_id for item_id in dict.fromkeys(ids) if item_id in vectors[kind]]
-            if known:
-                with self._live.write() as changes:
-                    self._catalog.delete(kind, known)
-                    nothing = np.empty((0, self._dimension), np.float32)
-                    changes[kind] = vectors[kind].prepare(known, (), nothing)
-        return len(known)
+        distinct_ids = [item_id for item_id in dict.fromkeys(ids) if is_id(item_id)]
+
+        def write(changes: Changes) -> int:
+            numbers = self._catalog.delete(kind, distinct_ids)
+            if numbers:
+                changes.remove(kind, numbers)
+            return len(numbers)
+
+        return self._live.write(write)
 
     def update_metadata(
         self,
@@ -186,25 +190,40 @@ class EmbeddedIndex:
         if tags is not None:
             check_tags(tags)
             tags = distinct(tags)
-        with self._live.exclusive() as vectors:
-            if item_id not in vectors[kind]:
-                return False
-            with self._live.write():
-                self._catalog.update_metadata(kind, item_id, text, tags)
-        return True
+        if not is_id(item_id):
+            return False
+        found = attributes(json.loads(text))
+
+        def write(changes: Changes) -> bool:
+            there = self._catalog.update_metadata(kind, item_id, text, found, tags)
+            if there:
+                changes.touch()
+            return there
+
+        return self._live.write(write)
 
     # Reading: no method here waits for a write.
 
-    def search(self, kind: Kind, vectors: np.ndarray, k: int) -> Hits:
+    def search(self, kind: Kind, vectors: np.ndarray, k: int, filter: Filter | None = None) -> Hits:
         """The k items of one kind with the largest inner products, for each of (n, d) float32.
 
-        Order is total: score descending, then id ascending. Raises QueryError.
+        filter: only items that match it are looked at (`filter.py`), so k of them are found if
+        there are k. Order is total: score descending, then id ascending. Raises QueryError.
         """
         check_kind(kind)
         check_queries(vectors, k, self._dimension)
-        state = self._live.state
-        ids, scores = search(state.views[kind], vectors, k, state.nearest[kind])
-        return Hits(ids, scores, state.stamp.generation)
+        if filter is None:
+            state = self._live.state
+            view = state.views[kind]
+        else:
+            state, numbers = self._live.matching(kind, filter)
+            view = state.views[kind].only(numbers)
+        found = search(view, vectors, k, state.nearest[kind])
+        return Hits(
+            [[item_id for _, item_id in hits] for hits in found],
+            [np.array([score for score, _ in hits], np.float32) for hits in found],
+            state.stamp.generation,
+        )
 
     def get(self, kind: Kind, item_id: str) -> Record | None:
         """Everything about one item. Raises DamagedError."""
@@ -250,6 +269,7 @@ class EmbeddedIndex:
             **self._facts,
             "counts": state.counts,
             "generation": state.stamp.generation,
+            "writes_waiting": self._live.waiting,
             "bytes_on_disk": self._catalog.bytes_on_disk() + self._snapshot.bytes_on_disk(),
             "bytes_in_memory": sum(view.matrix.nbytes for view in state.views.values()),
         }

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from index.filter import Filter
 from index.records import Hits, Kind, Record, Report
 
 
@@ -38,9 +39,10 @@ class Index(Protocol):
         """Replaces the metadata, and the tags when given; False when there is no such item."""
         ...
 
-    def search(self, kind: Kind, vectors: np.ndarray, k: int) -> Hits:
+    def search(self, kind: Kind, vectors: np.ndarray, k: int, filter: Filter | None = None) -> Hits:
         """The k items of one kind with the largest inner products, for each of (n, d) float32.
 
+        Only items that match the filter are looked at, so k of them are found if there are k.
         Order is total: score descending, then id ascending. Raises QueryError. An item that is
         deleted between a search and the fetch of its hits is None in that fetch.
         """

@@ -1,9 +1,10 @@
 """A copy of the vectors in one file, for quick starts. Derived: never the only copy of anything.
 
 A file is a row of blocks, each `length u64 | body | CRC-32`. The first body is a JSON header that
-names the state of the catalog that was copied; each other holds up to 8,192 ids and vectors:
-`ids' bytes u32 | ids, UTF-8, one a line | vectors, float32`. The file appears whole or not at all
-(written beside, fsynced, renamed, folder fsynced), and is used only for the catalog's own state.
+names the state of the catalog that was copied; each other holds up to 8,192 rows:
+`ids' bytes u32 | ids, UTF-8, one a line | numbers, int64 | vectors, float32`. The file appears
+whole or not at all (written beside, fsynced, renamed, folder fsynced), and is used only for the
+catalog's own state.
 """
 
 import json
@@ -15,20 +16,18 @@ from typing import BinaryIO
 
 import numpy as np
 
-from index.catalog import Stamp
 from index.errors import DamagedError
 from index.packing import seal, unseal
+from index.reads import Stamp, VectorPart
 from index.records import KINDS, Kind
 from index.vectors import View
 
 FILE_NAME = "vectors.snapshot"
-VERSION = 1
+VERSION = 2
 _ROWS_A_BLOCK = 8192
 _LENGTH_BYTES = 8
 
 log = logging.getLogger(__name__)
-
-Part = tuple[Kind, list[str], np.ndarray]
 
 
 class Snapshot:
@@ -58,7 +57,7 @@ class Snapshot:
             raise
         sync_folder(self._file.parent)
 
-    def parts(self, counts: Mapping[Kind, int]) -> Iterator[Part]:
+    def parts(self, counts: Mapping[Kind, int]) -> Iterator[VectorPart]:
         """All ids and vectors of a file that `is_of` the state with these counts.
 
         Raises DamagedError as soon as a block is not what was written.
@@ -68,9 +67,9 @@ class Snapshot:
             for kind in KINDS:
                 left = counts[kind]
                 while left > 0:
-                    ids, vectors = self._part(_read_block(file, self._file))
-                    yield kind, ids, vectors
-                    left -= len(ids)
+                    part = self._part(kind, _read_block(file, self._file))
+                    yield part
+                    left -= len(part.ids)
 
     def remove(self) -> None:
         """Deletes the file, if there is one."""
@@ -102,10 +101,12 @@ class Snapshot:
         }
         return json.dumps(header).encode()
 
-    def _part(self, body: memoryview) -> tuple[list[str], np.ndarray]:
+    def _part(self, kind: Kind, body: memoryview) -> VectorPart:
         split = 4 + int.from_bytes(body[:4], "little")
         ids = bytes(body[4:split]).decode().split("\n")
-        return ids, np.frombuffer(body[split:], "<f4").reshape(len(ids), self._dimension)
+        numbers = np.frombuffer(body[split:], "<i8", len(ids))
+        vectors = np.frombuffer(body[split + numbers.nbytes :], "<f4")
+        return VectorPart(kind, numbers, ids, vectors.reshape(len(ids), self._dimension))
 
 
 def sync_folder(folder: Path) -> None:
@@ -123,7 +124,13 @@ def _blocks(view: View) -> Iterator[bytes]:
         rows = living[start : start + _ROWS_A_BLOCK]
         # Ids hold no line breaks: the door refuses control characters.
         ids = "\n".join(view.ids[row] for row in rows).encode()
-        yield len(ids).to_bytes(4, "little") + ids + view.matrix[rows].astype("<f4").tobytes()
+        numbers = view.numbers[rows].astype("<i8").tobytes()
+        yield (
+            len(ids).to_bytes(4, "little")
+            + ids
+            + numbers
+            + view.matrix[rows].astype("<f4").tobytes()
+        )
 
 
 def _write_block(file: BinaryIO, body: bytes) -> None:

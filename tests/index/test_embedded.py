@@ -248,7 +248,8 @@ def test_stats_tell_what_is_really_there(index: EmbeddedIndex, folder: Path) -> 
         "fingerprint": FINGERPRINT,
         "dimension": DIMENSION,
         "generation": 1,
-        "format_version": 1,
+        "writes_waiting": 0,
+        "format_version": 2,
     }
 
 

@@ -1,0 +1,204 @@
+"""Everything that is asked of the catalog. With `catalog.py` the only file with SQL.
+
+Reads come from any thread, on connections of their own, and see the last commit, whole. Each is
+one statement or one read transaction, so it never mixes two states.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.connections import Readers
+from index.errors import DamagedError
+from index.filter import Filter
+from index.filter_sql import compiled
+from index.records import KINDS, Kind, Record
+from index.rows import read_arrays, read_record, read_thumbnail, read_vector
+
+FILE_NAME = "catalog.sqlite"
+# SQLite allows 32,766 parameters a statement; a few hundred are as fast and parse quicker.
+_IDS_A_STATEMENT = 500
+_ROWS_A_READ = 4096
+
+_ITEM_COLUMNS = "i.id, i.kind, i.metadata, i.tags, i.text, i.content_hash, i.created, i.updated"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Names one committed state: the generation, and a token that no other history shares."""
+
+    generation: int
+    token: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class VectorPart:
+    """Some items of one kind. numbers: (n,) int64, ascending. vectors: (n, d) float32."""
+
+    kind: Kind
+    numbers: np.ndarray
+    ids: list[str]
+    vectors: np.ndarray
+
+
+class CatalogReads:
+    """The reading half of `Catalog`."""
+
+    def __init__(self, file: Path, dimension: int) -> None:
+        self._file = file
+        self._dimension = dimension
+        self._readers = Readers(file)
+
+    def stamp(self) -> Stamp:
+        """The last committed state."""
+        return Stamp(*self._read("SELECT generation, token FROM state")[0])
+
+    def get(self, kind: Kind, item_id: str) -> Record | None:
+        """Everything about an item. Raises DamagedError when a blob is not what was written."""
+        rows = self._read(
+            f"SELECT {_ITEM_COLUMNS}, v.vector, a.arrays, t.jpeg FROM item i"
+            " JOIN vector v USING (number) JOIN arrays a USING (number)"
+            " LEFT JOIN thumbnail t USING (number) WHERE i.kind = ? AND i.id = ?",
+            kind,
+            item_id,
+        )
+        if not rows:
+            return None
+        *item, vector, arrays, jpeg = rows[0]
+        return read_record(
+            item,
+            vector=read_vector(kind, item_id, vector, self._dimension),
+            arrays=read_arrays(kind, [item_id], [arrays])[0],
+            thumbnail=None if jpeg is None else read_thumbnail(kind, item_id, jpeg),
+        )
+
+    def fetch(self, kind: Kind, ids: Sequence[str]) -> dict[str, Record]:
+        """Those of the items that exist, with arrays, without vector and thumbnail."""
+        found: dict[str, Record] = {}
+        for part, marks in parts_of(ids):
+            rows = self._read(
+                f"SELECT {_ITEM_COLUMNS}, a.arrays FROM item i JOIN arrays a USING (number)"
+                f" WHERE i.kind = ? AND i.id IN ({marks})",
+                kind,
+                *part,
+            )
+            arrays = read_arrays(kind, [row[0] for row in rows], [row[-1] for row in rows])
+            for row, own in zip(rows, arrays, strict=True):
+                found[row[0]] = read_record(row[:-1], arrays=own)
+        return found
+
+    def page(self, kind: Kind, after: str | None, limit: int) -> list[Record]:
+        """Items in order of id, without vector, arrays and thumbnail."""
+        rows = self._read(
+            f"SELECT {_ITEM_COLUMNS} FROM item i WHERE kind = ? AND id > ? ORDER BY id LIMIT ?",
+            kind,
+            after or "",
+            limit,
+        )
+        return [read_record(row) for row in rows]
+
+    def thumbnail(self, item_id: str) -> bytes | None:
+        """The JPEG of a picture. Raises DamagedError."""
+        rows = self._read(
+            "SELECT t.jpeg FROM item i JOIN thumbnail t USING (number)"
+            " WHERE i.kind = 'image' AND i.id = ?",
+            item_id,
+        )
+        return read_thumbnail("image", item_id, rows[0][0]) if rows else None
+
+    def tag_counts(self, kind: Kind) -> dict[str, int]:
+        """How many items carry each tag, most frequent first, then by name."""
+        return dict(
+            self._read(
+                "SELECT tag, count(*) FROM tag WHERE kind = ? GROUP BY tag ORDER BY 2 DESC, 1",
+                kind,
+            )
+        )
+
+    def counts(self) -> dict[Kind, int]:
+        """Items of each kind."""
+        found = dict(self._read("SELECT kind, count(*) FROM item GROUP BY kind"))
+        return {kind: found.get(kind, 0) for kind in KINDS}
+
+    def vectors(self) -> Iterator[VectorPart]:
+        """All vectors, in parts of one kind, in order of number. Raises DamagedError."""
+        number = 0
+        # CROSS JOIN keeps SQLite on the order of `vector`, so that no part is sorted.
+        while rows := self._read(
+            "SELECT v.number, i.kind, i.id, v.vector FROM vector v CROSS JOIN item i"
+            " ON i.number = v.number WHERE v.number > ? ORDER BY v.number LIMIT ?",
+            number,
+            _ROWS_A_READ,
+        ):
+            number = rows[-1][0]
+            for kind in KINDS:
+                found = [row for row in rows if row[1] == kind]
+                if found:
+                    yield VectorPart(
+                        kind,
+                        np.array([row[0] for row in found], np.int64),
+                        [row[2] for row in found],
+                        np.stack(
+                            [read_vector(kind, row[2], row[3], self._dimension) for row in found]
+                        ),
+                    )
+
+    def matching(self, kind: Kind, tree: Filter, stamp: Stamp) -> np.ndarray | None:
+        """(n,) int64, ascending: the numbers of the items that match in the state of this stamp.
+
+        None when the last commit is of another state.
+        """
+        condition = compiled(kind, tree)
+        with self._readers.lent() as connection:
+            connection.execute("BEGIN")
+            try:
+                last = connection.execute("SELECT generation, token FROM state").fetchone()
+                if Stamp(*last) != stamp:
+                    return None
+                found = connection.execute(
+                    f"SELECT number FROM item WHERE kind = ? AND {condition.sql} ORDER BY number",
+                    (kind, *condition.parameters),
+                ).fetchall()
+            finally:
+                connection.execute("ROLLBACK")
+        return np.fromiter((number for (number,) in found), np.int64, len(found))
+
+    def damage(self) -> Iterator[str]:
+        """A sentence for each thing that is not as it was written: pages, blobs, missing parts."""
+        for (line,) in self._read("PRAGMA integrity_check"):
+            if line != "ok":
+                yield f"{FILE_NAME}: {line}"
+        for row in self._read("PRAGMA foreign_key_check"):
+            yield f"{FILE_NAME}: row {row[1]} of {row[0]} belongs to no item"
+        for kind in KINDS:
+            after: str | None = None
+            while page := self.page(kind, after, _IDS_A_STATEMENT):
+                after = page[-1].id
+                for item in page:
+                    yield from self._damage_of(kind, item.id)
+
+    def bytes_on_disk(self) -> int:
+        """Bytes of the catalog and of its log."""
+        files = (self._file, self._file.with_name(FILE_NAME + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _damage_of(self, kind: Kind, item_id: str) -> Iterator[str]:
+        try:
+            if self.get(kind, item_id) is None:
+                yield f"{kind} {item_id!r}: its vector or its arrays are missing"
+        except DamagedError as error:
+            yield str(error)
+
+    def _read(self, statement: str, *values: Any) -> list[Any]:
+        with self._readers.lent() as connection:
+            return connection.execute(statement, values).fetchall()
+
+
+def parts_of(ids: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """Ids in parts that one statement takes, each with a parameter's mark for every id."""
+    for start in range(0, len(ids), _IDS_A_STATEMENT):
+        part = ids[start : start + _IDS_A_STATEMENT]
+        yield part, ",".join("?" * len(part))
