@@ -180,6 +180,18 @@ class Catalog(CatalogReads):
             self._put_tags(number, kind, tags)
         return True
 
+    def set_segment(self, kind: Kind, token: str | None) -> None:
+        """Names the main segment in use, or that there is none."""
+        self._writer.execute("DELETE FROM segment WHERE kind = ?", (kind,))
+        if token is not None:
+            self._writer.execute("INSERT INTO segment VALUES (?, ?)", (kind, token))
+
+    def vacuum(self) -> None:
+        """Writes the file anew without free pages. Raises StorageError; nothing is lost then."""
+        with translated(self._file):
+            self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def _bind(self, fingerprint: str, dimension: int) -> int:
         """The number of this model, after making sure that no row is of another one."""
         found = self._writer.execute("SELECT number, fingerprint, dimension FROM model").fetchone()

@@ -1,72 +1,118 @@
-"""The vectors in memory, made from the snapshot or from the catalog, and compared with it."""
+"""What is searched, made from the main segments and the catalog, and compared with the catalog."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from index.catalog import Catalog
-from index.errors import DamagedError
+from index.device import UsedDevice, nearest_on
+from index.errors import DamagedError, StorageError
+from index.parts import Parts
 from index.reads import VectorPart
-from index.records import KINDS, Kind
-from index.snapshot import Snapshot
-from index.vectors import Vectors
+from index.records import Kind
+from index.segment import Segment
+from index.segments import Segments
+from index.vectors import Vectors, View, empty_view
 
 log = logging.getLogger(__name__)
 
 
-def load(catalog: Catalog, snapshot: Snapshot, dimension: int) -> dict[Kind, Vectors]:
-    """From the snapshot when it is of the catalog's state and whole, else from the catalog.
+@dataclass(frozen=True)
+class Loader:
+    """Makes the parts of a kind and the writer's delta from what is on disk."""
 
-    A damaged snapshot is logged and removed. Raises DamagedError when the catalog is damaged.
-    """
-    counts = catalog.counts()
-    try:
-        if snapshot.is_of(catalog.stamp(), counts):
-            return _made(snapshot.parts(counts), counts, dimension)
-    except (DamagedError, OSError) as error:
-        log.warning("the snapshot of the vectors can't be used, reading the catalog: %s", error)
-        # Its header names the present state, so it would pass for a good one when it is next saved.
-        snapshot.remove()
-    else:
-        if any(counts.values()):
-            log.info("no snapshot of the catalog's last state, reading the catalog")
-    return from_catalog(catalog, dimension)
+    catalog: Catalog
+    segments: Segments
+    dimension: int
+    device: UsedDevice
+    threads: int
+
+    def load(self, kind: Kind) -> tuple[Parts, Vectors]:
+        """The main segment that the catalog names, if it is whole, and the rest as the delta.
+
+        A segment that can't be used is logged and left out: everything is in the delta then, until
+        the next one is built. Raises DamagedError when the catalog is damaged.
+        """
+        token = self.catalog.segments().get(kind)
+        segment = None if token is None else self._opened(kind, token)
+        if segment is None:
+            return self.made(None, empty_view(self.dimension), self._delta(kind, 0))
+        last = int(segment.view.numbers[-1])
+        view = segment.view.only(self.catalog.numbers(kind, last))
+        return self.made(segment, view, self._delta(kind, last))
+
+    def made(
+        self, segment: Segment | None, main_view: View, delta: Vectors
+    ) -> tuple[Parts, Vectors]:
+        """Parts that search these on the device in use."""
+        parts = Parts(
+            main=segment,
+            main_view=main_view,
+            flat_main=nearest_on(self.device, self.threads),
+            delta=delta.view,
+            flat_delta=nearest_on(self.device, self.threads),
+        )
+        return parts, delta
+
+    def _opened(self, kind: Kind, token: str) -> Segment | None:
+        try:
+            segment = self.segments.open(token)
+            last = int(segment.view.numbers[-1])
+            there = self.catalog.numbers(kind, last)
+            if len(segment.view.rows_of(there)) < len(there):
+                raise DamagedError(f"segment {token} lacks items that the catalog holds")
+        except (DamagedError, StorageError) as error:
+            log.warning(
+                "the main segment of kind %s can't be used and will be built again, reading the"
+                " catalog: %s",
+                kind,
+                error,
+            )
+            return None
+        return segment
+
+    def _delta(self, kind: Kind, after: int) -> Vectors:
+        delta = Vectors(self.dimension)
+        for part in self.catalog.vectors(kind, after):
+            delta.publish(delta.prepare((), part.numbers.tolist(), part.ids, part.vectors))
+        return delta
 
 
-def from_catalog(catalog: Catalog, dimension: int) -> dict[Kind, Vectors]:
-    """From the catalog. Raises DamagedError."""
-    return _made(catalog.vectors(), catalog.counts(), dimension)
-
-
-def disagreements(catalog: Catalog, vectors: Mapping[Kind, Vectors]) -> Iterator[str]:
+def disagreements(
+    catalog: Catalog, segments: Segments, parts_of: Mapping[Kind, Parts]
+) -> Iterator[str]:
     """A sentence for each difference between the catalog and what is searched.
 
     The caller holds the writer's lock. Raises DamagedError.
     """
-    found = dict.fromkeys(KINDS, 0)
-    for part in catalog.vectors():
-        found[part.kind] += len(part.ids)
-        view = vectors[part.kind].view
-        for number, item_id, value in zip(part.numbers, part.ids, part.vectors, strict=True):
-            rows = view.rows_of(number[None])
-            if not view.alive[rows].any():
-                yield f"{part.kind} {item_id!r} is in the catalog and not in FAISS"
-            elif not np.array_equal(view.matrix[rows[0]], value):
-                yield f"{part.kind} {item_id!r} has another vector in FAISS than in the catalog"
-    for kind in KINDS:
-        if vectors[kind].view.count != found[kind]:
-            yield (
-                f"FAISS holds {vectors[kind].view.count:,} items of kind {kind},"
-                f" the catalog {found[kind]:,}"
-            )
+    for kind, parts in parts_of.items():
+        if parts.main is not None:
+            segments.check(parts.main.token)
+        count = 0
+        for part in catalog.vectors(kind):
+            count += len(part.ids)
+            missing = np.ones(len(part.ids), bool)
+            for view in (parts.main_view, parts.delta):
+                rows = view.rows_of(part.numbers)
+                rows = rows[view.alive[rows]]
+                places = np.searchsorted(part.numbers, view.numbers[rows])
+                missing[places] = False
+                yield from _differences(kind, view, rows, part, places)
+            for place in np.flatnonzero(missing).tolist():
+                yield f"{kind} {part.ids[place]!r} is in the catalog and not in FAISS"
+        if parts.count != count:
+            yield f"FAISS holds {parts.count:,} items of kind {kind}, the catalog {count:,}"
 
 
-def _made(
-    parts: Iterable[VectorPart], counts: Mapping[Kind, int], dimension: int
-) -> dict[Kind, Vectors]:
-    made = {kind: Vectors(dimension, capacity=counts[kind] * 9 // 8) for kind in KINDS}
-    for part in parts:
-        vectors = made[part.kind]
-        vectors.publish(vectors.prepare((), part.numbers.tolist(), part.ids, part.vectors))
-    return made
+def _differences(
+    kind: Kind, view: View, rows: np.ndarray, part: VectorPart, places: np.ndarray
+) -> Iterator[str]:
+    """Between rows of a view and the items at these places of the catalog's part."""
+    differs = (view.matrix[rows] != part.vectors[places]).any(axis=1)
+    for place in places[differs].tolist():
+        yield f"{kind} {part.ids[place]!r} has another vector in FAISS than in the catalog"
+    for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+        if view.ids[row] != part.ids[place]:
+            yield f"{kind} {part.ids[place]!r} is called {view.ids[row]!r} in FAISS"

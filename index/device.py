@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 
 from index.errors import DeviceError, QueryError
-from index.nearest import SPARE, Nearest, nearest_on_cpu
+from index.flat import SPARE, Nearest, nearest_on_cpu
 from index.vectors import View
 
 Device = Literal["auto", "cpu", "cuda"]

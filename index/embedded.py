@@ -6,28 +6,30 @@ The verbs, and the checks at the door; who may do what at the same time is told 
 # A class with a method named `list` has to call the type by its full name.
 import builtins
 import json
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import faiss
 import numpy as np
 
 from index.attributes import attributes
+from index.builder import Builder
 from index.catalog import Catalog
 from index.changes import Changes
 from index.connections import translated
-from index.derived import disagreements
+from index.derived import Loader, disagreements
 from index.device import Device, choose_device
-from index.errors import DamagedError, QueryError, StorageError
+from index.errors import DamagedError, QueryError
 from index.filter import Filter
 from index.live import Live
 from index.lock import FolderLock
 from index.migrations import FORMAT_VERSION
-from index.nearest import search
+from index.parts import search, search_exactly
+from index.plan import DEFAULT_PLAN, Plan
+from index.recall import RecallMonitor
 from index.records import (
     Hits,
     Kind,
@@ -42,11 +44,12 @@ from index.records import (
     is_id,
 )
 from index.rows import to_row
-from index.snapshot import Snapshot, sync_folder
+from index.segment_writer import sync_folder
+from index.segments import Segments
 
 MAX_PAGE = 1000
 
-log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 class EmbeddedIndex:
@@ -61,11 +64,13 @@ class EmbeddedIndex:
         *,
         device: Device = "auto",
         threads: int = 1,
+        plan: Plan = DEFAULT_PLAN,
     ) -> Self:
         """Opens a data directory, or makes one.
 
         fingerprint, dimension: of the model whose vectors it holds. device: where FAISS searches.
-        threads: of a search with many queries; a single query always runs on one.
+        threads: of a search with many queries; a single query always runs on one. plan: when a
+        main segment is built, and how well.
         Raises LockedError, FingerprintError, FormatError, DamagedError, DeviceError, StorageError,
         and QueryError for an option out of its range.
         """
@@ -83,12 +88,11 @@ class EmbeddedIndex:
             with translated(folder):
                 sync_folder(folder)
                 sync_folder(folder.absolute().parent)
-            snapshot = Snapshot(folder, fingerprint, dimension)
-            with translated(folder):
-                live = Live(catalog, snapshot, dimension, chosen, threads)
+            segments = Segments(folder, fingerprint, dimension)
+            segments.remove_all_but(catalog.segments().values())
+            live = Live(catalog, Loader(catalog, segments, dimension, chosen, threads))
             facts = {
                 "engine": "embedded",
-                "faiss_index": "Flat, inner product",
                 "faiss_version": faiss.__version__,
                 "device": chosen,
                 "threads": threads,
@@ -96,28 +100,32 @@ class EmbeddedIndex:
                 "dimension": dimension,
                 "format_version": FORMAT_VERSION,
             }
-            index = cls(folder, dimension, lock, catalog, snapshot, live, facts)
+            index = cls(dimension, lock, catalog, segments, live, plan, facts)
             undo.pop_all()
         return index
 
     def __init__(
         self,
-        folder: Path,
         dimension: int,
         lock: FolderLock,
         catalog: Catalog,
-        snapshot: Snapshot,
+        segments: Segments,
         live: Live,
+        plan: Plan,
         facts: Mapping[str, Any],
     ) -> None:
         """Takes over what `open` has opened."""
-        self._folder = folder
         self._dimension = dimension
         self._lock = lock
         self._catalog = catalog
-        self._snapshot = snapshot
+        self._segments = segments
         self._live = live
+        self._plan = plan
         self._facts = facts
+        self._monitor = RecallMonitor(plan.exact_answer_every_s)
+        self._builder = Builder(live, segments, plan)
+        # A segment may have been left out as damaged, or the process killed before one was built.
+        self._builder.look()
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +162,7 @@ class EmbeddedIndex:
                 changes.add(record.kind, [number], [record.id], [record.vector])
             return set(replaced)
 
-        taken = self._live.write(write)
+        taken = self._write(write)
         new: builtins.list[bool] = []
         for record in records:
             new.append((record.kind, record.id) not in taken)
@@ -172,7 +180,7 @@ class EmbeddedIndex:
                 changes.remove(kind, numbers)
             return len(numbers)
 
-        return self._live.write(write)
+        return self._write(write)
 
     def update_metadata(
         self,
@@ -200,7 +208,7 @@ class EmbeddedIndex:
                 changes.touch()
             return there
 
-        return self._live.write(write)
+        return self._write(write)
 
     # Reading: no method here waits for a write.
 
@@ -214,11 +222,22 @@ class EmbeddedIndex:
         check_queries(vectors, k, self._dimension)
         if filter is None:
             state = self._live.state
-            view = state.views[kind]
+            parts = state.parts[kind]
         else:
             state, numbers = self._live.matching(kind, filter)
-            view = state.views[kind].only(numbers)
-        found = search(view, vectors, k, state.nearest[kind])
+            parts = state.parts[kind].only(numbers)
+        if filter is None and self._facts["device"] == "cuda":
+            found = search_exactly(parts, vectors, k)
+        else:
+            found = search(
+                parts,
+                vectors,
+                k,
+                exact_rows=self._plan.exact_rows,
+                threads=self._facts["threads"],
+            )
+            if filter is None:
+                self._monitor.offer(kind, parts, vectors, k, found)
         return Hits(
             [[item_id for _, item_id in hits] for hits in found],
             [np.array([score for score, _ in hits], np.float32) for hits in found],
@@ -260,66 +279,76 @@ class EmbeddedIndex:
     def count(self, kind: Kind) -> int:
         """How many items of a kind a search sees."""
         check_kind(kind)
-        return self._live.state.views[kind].count
+        return self._live.state.parts[kind].count
 
     def stats(self) -> dict[str, Any]:
         """What the index holds, where, and how it searches; `device` is the one really in use."""
         state = self._live.state
+        mains = [parts.main for parts in state.parts.values() if parts.main is not None]
         return {
             **self._facts,
             "counts": state.counts,
             "generation": state.stamp.generation,
             "writes_waiting": self._live.waiting,
-            "bytes_on_disk": self._catalog.bytes_on_disk() + self._snapshot.bytes_on_disk(),
-            "bytes_in_memory": sum(view.matrix.nbytes for view in state.views.values()),
+            "segments": {kind: parts.facts for kind, parts in state.parts.items()},
+            "building": self._builder.busy,
+            "build_failures": dict(self._builder.failures),
+            "measured_recall": self._monitor.stats(),
+            "bytes_on_disk": self._catalog.bytes_on_disk() + sum(m.bytes_on_disk for m in mains),
+            "bytes_in_memory": sum(parts.delta.matrix.nbytes for parts in state.parts.values()),
         }
 
     # Care.
-
-    def snapshot(self) -> None:
-        """Saves the vectors beside the catalog, so that the next opening is quick.
-
-        `close` does it too. Writes go on meanwhile. Raises StorageError.
-        """
-        with translated(self._folder):
-            self._live.save()
 
     def verify(self) -> Report:
         """Reads everything back: pages, checksums, and that FAISS holds what the catalog holds.
 
         Writes wait until it is done, searches don't.
         """
-        with self._live.exclusive() as vectors:
+        with self._live.exclusive() as state:
             problems: builtins.list[str] = []
-            for check in (self._catalog.damage(), disagreements(self._catalog, vectors)):
+            for check in (
+                self._catalog.damage(),
+                disagreements(self._catalog, self._segments, state.parts),
+            ):
                 try:
                     problems.extend(check)
                 except DamagedError as error:
                     problems.append(str(error))
-            return Report(self._live.state.counts, tuple(dict.fromkeys(problems)))
+            return Report(state.counts, tuple(dict.fromkeys(problems)))
 
     def rebuild(self) -> Report:
-        """Throws away the snapshot and the vectors in memory and makes both again.
+        """Throws away everything derived and makes it again from the catalog.
 
-        Writes wait until it is done; searches go on with the old vectors until the new ones are
-        there. Raises DamagedError when the catalog itself is damaged.
+        Writes wait until the catalog is read; searches go on with the old vectors until the new
+        ones are there. Raises DamagedError when the catalog itself is damaged, StorageError.
         """
-        with self._live.exclusive(), translated(self._folder):
-            self._live.forget_snapshot()
-            self._live.restart()
-            self._live.save()
-            return Report(self._live.state.counts, ())
+        with self._builder.paused(), self._live.exclusive():
+            self._live.forget_segments()
+        self._builder.merge()
+        return Report(self._live.state.counts, ())
+
+    def compact(self) -> None:
+        """Merges everything into the main segments and gives free space back to the disk.
+
+        Writes wait for the second part of it, searches don't. It takes as much free space as the
+        catalog. Raises StorageError; nothing is lost then.
+        """
+        self._builder.merge()
+        with self._live.exclusive():
+            self._catalog.vacuum()
 
     def close(self) -> None:
-        """Finishes the write in progress, saves a snapshot, lets go of files. Idempotent."""
+        """Finishes the write in progress, gives up a build, lets go of files. Idempotent."""
+        self._builder.close()
+        self._monitor.close()
         with self._live.closing() as still_open:
             if not still_open:
                 return
-            try:
-                self.snapshot()
-            except StorageError as error:
-                # Nothing is lost: the next opening reads the catalog instead.
-                log.warning("no snapshot of the vectors was saved: %s", error)
-            finally:
-                self._catalog.close()
-                self._lock.release()
+            self._catalog.close()
+            self._lock.release()
+
+    def _write(self, write: Callable[[Changes], Result]) -> Result:
+        result = self._live.write(write)
+        self._builder.look()
+        return result

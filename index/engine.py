@@ -76,16 +76,16 @@ class Index(Protocol):
         """Counts, bytes, engine, FAISS index type, device in use, fingerprint, generation."""
         ...
 
-    def snapshot(self) -> None:
-        """Saves what makes the next opening quick."""
-        ...
-
     def verify(self) -> Report:
         """Reads everything back and compares the derived with the truth."""
         ...
 
     def rebuild(self) -> Report:
         """Throws away everything derived and makes it again."""
+        ...
+
+    def compact(self) -> None:
+        """Merges what writes have left scattered, and gives free space back."""
         ...
 
     def close(self) -> None:

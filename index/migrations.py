@@ -101,6 +101,8 @@ _SECOND: tuple[Step, ...] = (
         PRIMARY KEY (number, pointer, type, value)
     ) WITHOUT ROWID""",
     "CREATE INDEX attribute_by_value ON attribute (kind, pointer, type, value)",
+    # The main segment in use (`segment.py`).
+    "CREATE TABLE segment (kind TEXT PRIMARY KEY, token TEXT NOT NULL) WITHOUT ROWID",
     "CREATE INDEX item_by_kind ON item (kind)",
     _index_metadata,
 )

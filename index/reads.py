@@ -38,7 +38,6 @@ class Stamp:
 class VectorPart:
     """Some items of one kind. numbers: (n,) int64, ascending. vectors: (n, d) float32."""
 
-    kind: Kind
     numbers: np.ndarray
     ids: list[str]
     vectors: np.ndarray
@@ -123,28 +122,32 @@ class CatalogReads:
         found = dict(self._read("SELECT kind, count(*) FROM item GROUP BY kind"))
         return {kind: found.get(kind, 0) for kind in KINDS}
 
-    def vectors(self) -> Iterator[VectorPart]:
-        """All vectors, in parts of one kind, in order of number. Raises DamagedError."""
-        number = 0
-        # CROSS JOIN keeps SQLite on the order of `vector`, so that no part is sorted.
+    def segments(self) -> dict[Kind, str]:
+        """The token of the main segment in use, of the kinds that have one."""
+        return dict(self._read("SELECT kind, token FROM segment"))
+
+    def numbers(self, kind: Kind, last: int) -> np.ndarray:
+        """(n,) int64, ascending: the numbers of the items of a kind, up to this one."""
+        rows = self._read(
+            "SELECT number FROM item WHERE kind = ? AND number <= ? ORDER BY number", kind, last
+        )
+        return np.fromiter((number for (number,) in rows), np.int64, len(rows))
+
+    def vectors(self, kind: Kind, after: int = 0) -> Iterator[VectorPart]:
+        """The vectors of a kind in order of number, after this number. Raises DamagedError."""
         while rows := self._read(
-            "SELECT v.number, i.kind, i.id, v.vector FROM vector v CROSS JOIN item i"
-            " ON i.number = v.number WHERE v.number > ? ORDER BY v.number LIMIT ?",
-            number,
+            "SELECT i.number, i.id, v.vector FROM item i JOIN vector v USING (number)"
+            " WHERE i.kind = ? AND i.number > ? ORDER BY i.number LIMIT ?",
+            kind,
+            after,
             _ROWS_A_READ,
         ):
-            number = rows[-1][0]
-            for kind in KINDS:
-                found = [row for row in rows if row[1] == kind]
-                if found:
-                    yield VectorPart(
-                        kind,
-                        np.array([row[0] for row in found], np.int64),
-                        [row[2] for row in found],
-                        np.stack(
-                            [read_vector(kind, row[2], row[3], self._dimension) for row in found]
-                        ),
-                    )
+            after = rows[-1][0]
+            yield VectorPart(
+                np.array([number for number, _, _ in rows], np.int64),
+                [item_id for _, item_id, _ in rows],
+                np.stack([read_vector(kind, id_, blob, self._dimension) for _, id_, blob in rows]),
+            )
 
     def matching(self, kind: Kind, tree: Filter, stamp: Stamp) -> np.ndarray | None:
         """(n,) int64, ascending: the numbers of the items that match in the state of this stamp.

@@ -53,13 +53,27 @@ class View:
         alive[rows] = self.alive[rows]
         return replace(self, alive=alive)
 
+    def without(self, numbers: np.ndarray) -> "View":
+        """The same rows, those with these numbers dead; itself when none of them was alive."""
+        rows = self.rows_of(numbers)
+        if not self.alive[rows].any():
+            return self
+        alive = self.alive.copy()
+        alive[rows] = False
+        return replace(self, alive=alive)
+
     def rows_of(self, numbers: np.ndarray) -> np.ndarray:
         """The rows of those of the numbers that are here, dead or alive, in their order."""
-        places = np.searchsorted(self.numbers, numbers)
-        inside = places < self.rows
-        rows = places[inside]
-        there: np.ndarray = rows[self.numbers[rows] == numbers[inside]]
-        return there
+        rows: np.ndarray = np.searchsorted(self.numbers, numbers)[self.holds(numbers)]
+        return rows
+
+    def holds(self, numbers: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether each number has a row here, dead or alive."""
+        if self.rows == 0:
+            return np.zeros(len(numbers), bool)
+        rows = np.searchsorted(self.numbers, numbers)
+        found: np.ndarray = self.numbers[np.minimum(rows, self.rows - 1)] == numbers
+        return found
 
 
 def empty_view(dimension: int) -> View:

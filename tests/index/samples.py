@@ -1,14 +1,18 @@
 """Records to store, and the plain-Python truth to compare a search with."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from index.plan import Plan
 from index.records import Kind, Record
 from index.vectors import Vectors, View
 
 DIMENSION = 8
+# Segments of a few items, every list probed, so that what is found is exact.
+SMALL = Plan(flat_rows=8, delta_rows=8, recall_target=1.0, exact_rows=0, exact_answer_every_s=0.0)
 FINGERPRINT = "a" * 64
 OTHER_FINGERPRINT = "b" * 64
 
@@ -42,6 +46,13 @@ def record(
         thumbnail=rng.bytes(40) if kind == "image" else None,
         content_hash=f"{seed:064x}",
     )
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Waits until it holds; fails after ten seconds."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
 
 
 class Filled:

@@ -4,7 +4,7 @@ import pytest
 
 from index.device import MAX_GPU_K, GpuCopy
 from index.errors import DeviceError, QueryError
-from index.nearest import nearest_on_cpu, search
+from index.flat import nearest_on_cpu, search
 from tests.index.conftest import Opener
 from tests.index.samples import Filled
 

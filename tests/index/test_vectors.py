@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.nearest import nearest_on_cpu, search
+from index.flat import nearest_on_cpu, search
 from index.vectors import MIN_DEAD_TO_COMPACT, Vectors
 from tests.index.samples import Filled, best
 

@@ -1,14 +1,15 @@
-"""The nearest of a view: FAISS's flat kernel, and the total order of hits.
+"""Exact search of a view: FAISS's flat kernel, held to the total order of hits.
 
 FAISS is used through its brute-force function rather than through `IndexFlatIP`: the same kernel
 over the same layout, but over a matrix that we own, so that a search holds what it reads.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import faiss
 import numpy as np
 
+from index.ranking import Hit, scored
 from index.vectors import View
 
 # Fetched beyond k, so that ties and roundings at the border hardly ever need a second search.
@@ -59,9 +60,6 @@ def _flat(
     return scores, rows
 
 
-Hit = tuple[float, str]
-
-
 def search(view: View, queries: np.ndarray, k: int, nearest: Nearest) -> list[list[Hit]]:
     """The k best items of a view for each of (n, d) float32 queries, with float32 scores.
 
@@ -90,17 +88,6 @@ def search(view: View, queries: np.ndarray, k: int, nearest: Nearest) -> list[li
         open_queries = np.array(still_open, dtype=np.intp)
         take = min(4 * take, view.count)
     return found
-
-
-def scored(view: View, query: np.ndarray, rows: np.ndarray) -> list[Hit]:
-    """These rows with their exact scores, best first, ties in order of id."""
-    exact = np.einsum("ij,j->i", view.matrix[rows], query, dtype=np.float64).astype(np.float32)
-    return in_order(zip(exact.tolist(), (view.ids[row] for row in rows.tolist()), strict=True))
-
-
-def in_order(hits: Iterable[Hit]) -> list[Hit]:
-    """Hits in the total order: score descending, then id ascending."""
-    return sorted(hits, key=lambda hit: (-hit[0], hit[1]))
 
 
 def _rounding_margin(view: View, queries: np.ndarray) -> np.ndarray:

@@ -1,0 +1,138 @@
+"""The main segment's FAISS index: inverted lists with scalar codes, one byte a coordinate.
+
+Row numbers are ids, in order, and nothing is ever removed: FAISS's `IndexIDMap2` around inverted
+lists removes the wrong ids silently. Dead rows are left out by an ID selector. The candidates are
+scored again with the exact vectors (`ranking.py`), so the codes cost next to no recall.
+
+Search parameters travel with each call, so any number of searches may run at once.
+"""
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from index.errors import ClosedError, DamagedError
+from index.plan import lists_for
+from index.vectors import View
+
+# What `nprobe` is tuned for; a search for more items probes more lists in proportion.
+TUNED_K = 100
+_ITERATIONS = 6
+# FAISS asks for at least 39 training vectors a list.
+_TRAINING_ROWS_A_LIST = 40
+_ROWS_A_STEP = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class Inverted:
+    """A trained and filled index, with the lists to probe for the 100 best, and the recall then."""
+
+    faiss_index: Any
+    nprobe: int
+    recall: float | None
+
+    @property
+    def lists(self) -> int:
+        """Inverted lists in all."""
+        return int(self.faiss_index.nlist)
+
+    def nearest(
+        self, view: View, queries: np.ndarray, k: int, take: int, threads: int
+    ) -> np.ndarray:
+        """(n, take) rows, best first, -1 where fewer were found; only living rows of the view.
+
+        Where part of the rows is dead or filtered away, the lists probed grow in proportion, so
+        that about as many rows are looked at as without.
+        """
+        # OpenMP keeps this number for each calling thread, so it is set where the search runs.
+        faiss.omp_set_num_threads(threads)
+        wanted = self.nprobe * max(1, k / TUNED_K) * view.rows / view.count
+        parameters = faiss.SearchParametersIVF()
+        parameters.nprobe = min(self.lists, math.ceil(wanted))
+        selector = None
+        if view.count < view.rows:
+            selector = faiss.IDSelectorBitmap(view.rows, faiss.swig_ptr(view.bits))
+            parameters.sel = selector
+        _, rows = self.faiss_index.search(queries, take, params=parameters)
+        return np.asarray(rows)
+
+
+def build(matrix: np.ndarray, held_out: np.ndarray, stop: threading.Event) -> Any:
+    """The FAISS index of (n, d) float32 rows; the rows `held_out` teach it nothing.
+
+    Raises ClosedError soon after `stop` is set.
+    """
+    faiss.omp_set_num_threads(1)
+    rows, dimension = matrix.shape
+    lists = lists_for(rows)
+    sample = _sample(matrix, held_out, lists * _TRAINING_ROWS_A_LIST)
+    lists = min(lists, len(sample))
+    quantizer = faiss.IndexFlatIP(dimension)
+    quantizer.add(_centroids(sample, lists, stop))
+    index = faiss.IndexIVFScalarQuantizer(
+        quantizer,
+        dimension,
+        lists,
+        faiss.ScalarQuantizer.QT_8bit,
+        faiss.METRIC_INNER_PRODUCT,
+    )
+    # FAISS finds the lists given, and learns the range of each coordinate only.
+    index.train(sample)
+    for start in range(0, rows, _ROWS_A_STEP):
+        _check(stop)
+        index.add(np.ascontiguousarray(matrix[start : start + _ROWS_A_STEP]))
+    return index
+
+
+def write(faiss_index: Any, write_bytes: Callable[[bytes], object]) -> None:
+    """Writes through a function, so that whoever gives it sees every byte, and OSError as it is."""
+    writer = faiss.PyCallbackIOWriter(write_bytes)  # type: ignore[attr-defined]
+    faiss.write_index(faiss_index, writer)
+
+
+def read(path: Path) -> Any:
+    """The index over the mapped file. Raises DamagedError."""
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise DamagedError(f"{path}: FAISS can't read it: {error}") from error
+
+
+def _sample(matrix: np.ndarray, held_out: np.ndarray, most: int) -> np.ndarray:
+    usable = np.ones(len(matrix), bool)
+    usable[held_out] = False
+    rows = np.flatnonzero(usable)
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
+    return matrix[rows] if len(rows) else matrix[:1]
+
+
+def _centroids(sample: np.ndarray, lists: int, stop: threading.Event) -> np.ndarray:
+    """k-means by direction, one step at a time, since FAISS can't be asked to stop."""
+    centroids = None
+    for _ in range(_ITERATIONS):
+        _check(stop)
+        step = faiss.Kmeans(
+            sample.shape[1],
+            lists,
+            niter=1,
+            spherical=True,
+            seed=1,
+            min_points_per_centroid=1,
+            max_points_per_centroid=len(sample),
+        )
+        step.train(sample, init_centroids=centroids)
+        centroids = step.centroids
+    assert centroids is not None
+    return np.asarray(centroids)
+
+
+def _check(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise ClosedError("the index is closed")
