@@ -81,9 +81,13 @@ def build(matrix: np.ndarray, held_out: np.ndarray, stop: threading.Event) -> An
         lists,
         faiss.ScalarQuantizer.QT_8bit,
         faiss.METRIC_INNER_PRODUCT,
+        # The centroids are directions. What is left of a vector without one is no smaller than the
+        # vector where vectors have other lengths than 1, and is lost in it where they are short.
+        False,
     )
-    # FAISS finds the lists given, and learns the range of each coordinate only.
-    index.train(sample)
+    # FAISS finds the lists given, and learns the range of each coordinate only. From a sample it
+    # would learn too small a range, and the codes of rows beyond it would be cut off.
+    index.train(np.stack([matrix.min(axis=0), matrix.max(axis=0)]))
     for start in range(0, rows, _ROWS_A_STEP):
         _check(stop)
         index.add(np.ascontiguousarray(matrix[start : start + _ROWS_A_STEP]))
