@@ -16,6 +16,7 @@ import faiss
 import numpy as np
 
 from index.attributes import attributes
+from index.backup import backup
 from index.builder import Builder
 from index.catalog import Catalog
 from index.changes import Changes
@@ -327,6 +328,14 @@ class EmbeddedIndex:
             self._live.forget_segments()
         self._builder.merge()
         return Report(self._live.state.counts, ())
+
+    def backup(self, target: Path) -> None:
+        """Makes the folder `target`, a consistent copy of the collection as it is now.
+
+        Neither writes nor searches wait. `index.backup.restore` puts it back. Raises StorageError
+        when the folder is there already or the disk refuses; there is no folder then.
+        """
+        backup(self._catalog.copy_to, target)
 
     def compact(self) -> None:
         """Merges everything into the main segments and gives free space back to the disk.

@@ -3,6 +3,7 @@
 # A class with a method named `list` has to call the type by its full name.
 import builtins
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -82,6 +83,10 @@ class Index(Protocol):
 
     def rebuild(self) -> Report:
         """Throws away everything derived and makes it again."""
+        ...
+
+    def backup(self, target: Path) -> None:
+        """Makes a folder with a consistent copy; nothing waits for it."""
         ...
 
     def compact(self) -> None:

@@ -4,6 +4,7 @@ Reads come from any thread, on connections of their own, and see the last commit
 one statement or one read transaction, so it never mixes two states.
 """
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from index.connections import Readers
+from index.connections import Readers, translated
 from index.errors import DamagedError
 from index.filter import Filter
 from index.filter_sql import compiled
@@ -168,6 +169,26 @@ class CatalogReads:
             finally:
                 connection.execute("ROLLBACK")
         return np.fromiter((number for (number,) in found), np.int64, len(found))
+
+    def copy_to(self, file: Path) -> None:
+        """Writes the last commit, whole, to a new file; writes go on meanwhile. Not synced.
+
+        The copy names no main segments, since they are not copied. Raises StorageError.
+        """
+        with self._readers.lent() as connection:
+            # Of the query-only connections' own doing: the copy is another database.
+            connection.execute("PRAGMA query_only = OFF")
+            try:
+                connection.execute("VACUUM INTO ?", (str(file),))
+            finally:
+                connection.execute("PRAGMA query_only = ON")
+        with translated(file):
+            copy = sqlite3.connect(file)
+            try:
+                with copy:
+                    copy.execute("DELETE FROM segment")
+            finally:
+                copy.close()
 
     def damage(self) -> Iterator[str]:
         """A sentence for each thing that is not as it was written: pages, blobs, missing parts."""
