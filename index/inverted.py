@@ -27,6 +27,8 @@ _ITERATIONS = 6
 # FAISS asks for at least 39 training vectors a list.
 _TRAINING_ROWS_A_LIST = 40
 _ROWS_A_STEP = 16_384
+# FAISS decodes scalar codes with vector instructions only where the dimension is a multiple.
+_LANES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,7 @@ class Inverted:
         if view.count < view.rows:
             selector = faiss.IDSelectorBitmap(view.rows, faiss.swig_ptr(view.bits))
             parameters.sel = selector
-        _, rows = self.faiss_index.search(queries, take, params=parameters)
+        _, rows = self.faiss_index.search(_padded(queries), take, params=parameters)
         return np.asarray(rows)
 
 
@@ -69,15 +71,16 @@ def build(matrix: np.ndarray, held_out: np.ndarray, stop: threading.Event) -> An
     Raises ClosedError soon after `stop` is set.
     """
     faiss.omp_set_num_threads(1)
-    rows, dimension = matrix.shape
+    rows = len(matrix)
     lists = lists_for(rows)
     sample = _sample(matrix, held_out, lists * _TRAINING_ROWS_A_LIST)
     lists = min(lists, len(sample))
-    quantizer = faiss.IndexFlatIP(dimension)
-    quantizer.add(_centroids(sample, lists, stop))
+    centroids = _padded(_centroids(sample, lists, stop))
+    quantizer = faiss.IndexFlatIP(centroids.shape[1])
+    quantizer.add(centroids)
     index = faiss.IndexIVFScalarQuantizer(
         quantizer,
-        dimension,
+        centroids.shape[1],
         lists,
         faiss.ScalarQuantizer.QT_8bit,
         faiss.METRIC_INNER_PRODUCT,
@@ -87,10 +90,10 @@ def build(matrix: np.ndarray, held_out: np.ndarray, stop: threading.Event) -> An
     )
     # FAISS finds the lists given, and learns the range of each coordinate only. From a sample it
     # would learn too small a range, and the codes of rows beyond it would be cut off.
-    index.train(np.stack([matrix.min(axis=0), matrix.max(axis=0)]))
+    index.train(_padded(np.stack([matrix.min(axis=0), matrix.max(axis=0)])))
     for start in range(0, rows, _ROWS_A_STEP):
         _check(stop)
-        index.add(np.ascontiguousarray(matrix[start : start + _ROWS_A_STEP]))
+        index.add(_padded(matrix[start : start + _ROWS_A_STEP]))
     return index
 
 
@@ -106,6 +109,12 @@ def read(path: Path) -> Any:
         return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         raise DamagedError(f"{path}: FAISS can't read it: {error}") from error
+
+
+def _padded(vectors: np.ndarray) -> np.ndarray:
+    """(n, d) float32 with zeros behind, which change no inner product."""
+    missing = -vectors.shape[1] % _LANES
+    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, missing))))
 
 
 def _sample(matrix: np.ndarray, held_out: np.ndarray, most: int) -> np.ndarray:
