@@ -3,15 +3,23 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
 
 from index.errors import ClosedError
+from index.inverted import Inverted
 from index.live import Live
 from index.parts import Parts
 from index.plan import Plan
+from index.recall import RecallMonitor
 from index.records import KINDS, Kind
+from index.segment_writer import Tune
 from index.segments import Segments
+from index.tuning import trial_of, tuned
+from index.vectors import View
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +40,7 @@ class Builder:
         self._wake = threading.Event()
         self._failed_at: dict[Kind, int] = {}
         self.failures: dict[Kind, str] = {}
+        self.monitor = RecallMonitor(plan.exact_answer_every_s, self._wake.set)
         # A daemon, so that a program that forgets to close the index can end.
         self._thread = threading.Thread(target=self._run, name="segment builder", daemon=True)
         self._thread.start()
@@ -68,7 +77,8 @@ class Builder:
             yield
 
     def close(self) -> None:
-        """Stops the build that is under way, and waits for the thread."""
+        """Stops the build that is under way, and waits for both threads."""
+        self.monitor.close()
         self._stop.set()
         self._wake.set()
         self._thread.join()
@@ -79,14 +89,18 @@ class Builder:
             self._wake.clear()
             for kind in KINDS:
                 while not self._stop.is_set() and self._is_due(kind):
-                    self._try(kind)
+                    self._try(kind, self._build)
+                if not self._stop.is_set() and self.monitor.is_below(
+                    kind, self._plan.recall_target
+                ):
+                    self._try(kind, self._retune)
             if self._stop.is_set():
                 return
 
-    def _try(self, kind: Kind) -> None:
+    def _try(self, kind: Kind, step: Callable[[Kind], None]) -> None:
         try:
             with self._building:
-                self._build(kind)
+                step(kind)
         except ClosedError:
             log.info("the building of a main segment of kind %s was stopped", kind)
             self._stop.set()
@@ -114,7 +128,7 @@ class Builder:
                 log.info("kind %s is small and searched without a main segment now", kind)
             else:
                 views = [parts.main_view, parts.delta]
-                segment = self._segments.write(kind, views, self._plan.recall_target, self._stop)
+                segment = self._segments.write(kind, views, self._tuned_for(kind), self._stop)
                 self._live.swap(kind, segment)
                 segment.let_go()
                 log.info(
@@ -129,6 +143,34 @@ class Builder:
             self._segments.remove_all_but(_tokens(self._live))
         self._failed_at.pop(kind, None)
         self.failures.pop(kind, None)
+
+    def _retune(self, kind: Kind) -> None:
+        """Probes more lists, as live queries need more than held-out vectors told."""
+        segment = self._live.state.parts[kind].main
+        asked = self.monitor.take(kind)
+        if segment is None:
+            return
+        trial = trial_of(segment.view, np.empty(0, np.int64), self._plan.as_queries, asked)
+        inverted = tuned(segment.inverted.faiss_index, trial, self._plan.recall_target, self._stop)
+        segment.let_go()
+        if inverted.nprobe > segment.inverted.nprobe:
+            self._live.retune(kind, self._segments.retune(segment, inverted))
+            log.info(
+                "live queries of kind %s need %d lists instead of %d",
+                kind,
+                inverted.nprobe,
+                segment.inverted.nprobe,
+            )
+
+    def _tuned_for(self, kind: Kind) -> Tune:
+        asked = self.monitor.queries(kind)
+
+        def tune(faiss_index: Any, view: View, held_out: np.ndarray) -> Inverted:
+            few = np.empty((0, view.matrix.shape[1]), np.float32)
+            trial = trial_of(view, held_out, self._plan.as_queries, few if asked is None else asked)
+            return tuned(faiss_index, trial, self._plan.recall_target, self._stop)
+
+        return tune
 
 
 def _written_since(parts: Parts) -> int:

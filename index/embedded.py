@@ -30,7 +30,6 @@ from index.lock import FolderLock
 from index.migrations import FORMAT_VERSION
 from index.parts import search, search_exactly
 from index.plan import DEFAULT_PLAN, Plan
-from index.recall import RecallMonitor
 from index.records import (
     Hits,
     Kind,
@@ -123,7 +122,6 @@ class EmbeddedIndex:
         self._live = live
         self._plan = plan
         self._facts = facts
-        self._monitor = RecallMonitor(plan.exact_answer_every_s)
         self._builder = Builder(live, segments, plan)
         # A segment may have been left out as damaged, or the process killed before one was built.
         self._builder.look()
@@ -238,7 +236,7 @@ class EmbeddedIndex:
                 threads=self._facts["threads"],
             )
             if filter is None:
-                self._monitor.offer(kind, parts, vectors, k, found)
+                self._builder.monitor.offer(kind, parts, vectors, k, found)
         return Hits(
             [[item_id for _, item_id in hits] for hits in found],
             [np.array([score for score, _ in hits], np.float32) for hits in found],
@@ -294,7 +292,7 @@ class EmbeddedIndex:
             "segments": {kind: parts.facts for kind, parts in state.parts.items()},
             "building": self._builder.busy,
             "build_failures": dict(self._builder.failures),
-            "measured_recall": self._monitor.stats(),
+            "measured_recall": self._builder.monitor.stats(),
             "bytes_on_disk": self._catalog.bytes_on_disk() + sum(m.bytes_on_disk for m in mains),
             "bytes_in_memory": sum(parts.delta.matrix.nbytes for parts in state.parts.values()),
         }
@@ -350,7 +348,6 @@ class EmbeddedIndex:
     def close(self) -> None:
         """Finishes the write in progress, gives up a build, lets go of files. Idempotent."""
         self._builder.close()
-        self._monitor.close()
         with self._live.closing() as still_open:
             if not still_open:
                 return

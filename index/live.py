@@ -148,6 +148,12 @@ class Live:
             parts, self._deltas[kind] = self._loader.made(segment, main_view, delta)
             self._state = State(stamp, {**self._state.parts, kind: parts})
 
+    def retune(self, kind: Kind, segment: Segment) -> None:
+        """Puts the segment in use, with other figures of its index, in its own place."""
+        with self.exclusive() as state:
+            parts = replace(state.parts[kind], main=segment)
+            self._state = State(state.stamp, {**state.parts, kind: parts})
+
     def forget_segments(self) -> None:
         """Makes everything that is searched anew from the catalog. Only inside `exclusive`.
 

@@ -1,9 +1,20 @@
 """When a main segment is built, and of which kind. The figures come from docs/scaling.md."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from index.errors import QueryError
+
+# (n, d) stored vectors -> (n, d) float32, as they are when they ask.
+AsQueries = Callable[[np.ndarray], np.ndarray]
+
+
+def as_they_are(vectors: np.ndarray) -> np.ndarray:
+    """Queries that look like what is stored."""
+    return vectors
 
 
 @dataclass(frozen=True)
@@ -14,6 +25,8 @@ class Plan:
     delta_rows, delta_part: the delta may hold so many rows beside a main segment, or that part of
     its rows if that is more; then a new main segment is built. Dead rows count as well.
     recall_target: of the first stage at 100, to which `nprobe` is tuned; 1 probes every list.
+    as_queries: makes queries of held-out vectors, to tune with. Where a coordinate of a stored
+    vector plays another part than that of a query, recall is off without it.
     exact_rows: where a filter leaves so many rows of the main segment or fewer, all are scanned.
     exact_answer_every_s: least seconds between two live queries that are also answered exactly.
     """
@@ -22,6 +35,7 @@ class Plan:
     delta_rows: int = 10_000
     delta_part: float = 1 / 16
     recall_target: float = 0.99
+    as_queries: AsQueries = as_they_are
     exact_rows: int = 4096
     exact_answer_every_s: float = 10.0
 

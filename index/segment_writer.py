@@ -6,16 +6,17 @@ A segment's folder appears whole or not at all: it is written under another name
 import os
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from index.errors import ClosedError
-from index.inverted import build, write
+from index.inverted import Inverted, build, write
 from index.packing import seal
 from index.records import Kind
 from index.segment import (
@@ -27,11 +28,15 @@ from index.segment import (
     VECTORS,
     Manifest,
     manifest_bytes,
+    read_manifest,
 )
-from index.tuning import held_out_rows, tuned
+from index.tuning import held_out_rows
 from index.vectors import View
 
 _ROWS_A_BLOCK = 8192
+
+# (FAISS index, view of all rows, held-out rows) -> tuned
+Tune = Callable[[Any, View, np.ndarray], Inverted]
 
 
 def write_segment(
@@ -39,13 +44,13 @@ def write_segment(
     kind: Kind,
     fingerprint: str,
     views: Sequence[View],
-    target: float,
+    tune: Tune,
     stop: threading.Event,
 ) -> None:
     """Writes a segment of the living rows of the views, whose numbers follow one another.
 
-    folder: where it will appear. target: recall at 100 to tune for. Raises OSError, and
-    ClosedError soon after `stop` is set; there is no folder then.
+    folder: where it will appear. tune: finds the lists to probe. Raises OSError, and ClosedError
+    soon after `stop` is set; there is no folder then.
     """
     beside = folder.with_name(folder.name + ".new")
     beside.mkdir(parents=True)
@@ -56,7 +61,7 @@ def write_segment(
         faiss_index = build(view.matrix, held_out, stop)
         with files.new(INDEX) as file:
             write(faiss_index, file.write)
-        inverted = tuned(faiss_index, view, held_out, target, stop)
+        inverted = tune(faiss_index, view, held_out)
         manifest = Manifest(
             kind=kind,
             fingerprint=fingerprint,
@@ -76,6 +81,18 @@ def write_segment(
         # On a full disk the space is needed for better things.
         rmtree(beside)
         raise
+
+
+def write_tuning(folder: Path, inverted: Inverted) -> None:
+    """Puts other figures into the manifest of a segment. Raises DamagedError, OSError."""
+    changed = replace(read_manifest(folder), nprobe=inverted.nprobe, recall=inverted.recall)
+    beside = folder / (MANIFEST + ".new")
+    with beside.open("wb") as file:
+        file.write(seal(manifest_bytes(changed)))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(folder / MANIFEST)
+    sync_folder(folder)
 
 
 def sync_folder(folder: Path) -> None:

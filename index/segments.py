@@ -4,13 +4,15 @@ import logging
 import secrets
 import threading
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 
 from index.connections import translated
+from index.inverted import Inverted
 from index.records import Kind
 from index.segment import Segment, check_files, open_segment
-from index.segment_writer import write_segment
+from index.segment_writer import Tune, write_segment, write_tuning
 from index.vectors import View
 
 FOLDER_NAME = "segments"
@@ -40,13 +42,22 @@ class Segments:
             check_files(self._folder / token)
 
     def write(
-        self, kind: Kind, views: Sequence[View], target: float, stop: threading.Event
+        self, kind: Kind, views: Sequence[View], tune: Tune, stop: threading.Event
     ) -> Segment:
         """A new segment of the living rows of the views. Raises StorageError and ClosedError."""
         token = f"{kind}-{secrets.token_hex(8)}"
         with translated(self._folder):
-            write_segment(self._folder / token, kind, self._fingerprint, views, target, stop)
+            write_segment(self._folder / token, kind, self._fingerprint, views, tune, stop)
             return self._opened(token)
+
+    def retune(self, segment: Segment, inverted: Inverted) -> Segment:
+        """The same segment with other figures of its index, here and for the next opening.
+
+        Raises DamagedError, StorageError.
+        """
+        with translated(self._folder):
+            write_tuning(self._folder / segment.token, inverted)
+        return replace(segment, inverted=inverted)
 
     def remove_all_but(self, tokens: Collection[str]) -> None:
         """Deletes other segments and what a killed build has left. Mapped files stay readable."""

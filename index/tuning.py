@@ -1,7 +1,12 @@
-"""`nprobe` for a recall target, found on vectors that taught the index nothing."""
+"""`nprobe` for a recall target, found on vectors that taught the index nothing.
+
+And on queries that were really asked, once there are some: sentences are other vectors than
+pictures, and what is near to one may lie in more lists than what is near to the other.
+"""
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +14,7 @@ from index.errors import ClosedError
 from index.flat import SPARE, nearest_on_cpu
 from index.flat import search as search_flat
 from index.inverted import TUNED_K, Inverted
+from index.plan import AsQueries
 from index.ranking import Hit, scored
 from index.vectors import View
 
@@ -22,34 +28,27 @@ def held_out_rows(rows: int) -> np.ndarray:
 
 
 def tuned(
-    faiss_index: object, view: View, held_out: np.ndarray, target: float, stop: threading.Event
+    faiss_index: Any, trial: "Trial | None", target: float, stop: threading.Event
 ) -> Inverted:
     """The index with the fewest lists to probe that reach the target, and the recall measured.
 
-    view: all rows, alive. target: recall at 100 of exact search, over 0, at most 1; at 1, and
-    where there are too few rows to measure, every list is probed. Raises ClosedError.
+    target: recall at 100 of exact search, over 0, at most 1; at 1, and without a trial, every list
+    is probed. Raises ClosedError.
     """
     every = Inverted(faiss_index, nprobe=1, recall=None)
     every = replace(every, nprobe=every.lists)
-    if len(held_out) == 0:
+    if trial is None:
         return every
-    trial = _Trial(view, held_out)
     low, high = 0, 1
-    while high < every.lists and target < 1:
-        _check(stop)
-        if trial.recall(replace(every, nprobe=high)) >= target:
-            break
+    while high < every.lists and (target == 1 or _recall(every, high, trial, stop) < target):
         low, high = high, min(2 * high, every.lists)
-    high = every.lists if target == 1 else high
     while target < 1 and high - low > max(1, high // 16):
-        _check(stop)
         middle = (low + high) // 2
-        if trial.recall(replace(every, nprobe=middle)) >= target:
+        if _recall(every, middle, trial, stop) >= target:
             high = middle
         else:
             low = middle
-    best = replace(every, nprobe=high)
-    return replace(best, recall=trial.recall(best))
+    return replace(every, nprobe=high, recall=_recall(every, high, trial, stop))
 
 
 def share_found(found: list[Hit], exact: list[Hit]) -> float:
@@ -63,34 +62,52 @@ def share_found(found: list[Hit], exact: list[Hit]) -> float:
     return sum(score >= exact[-1][0] for score, _ in found) / len(exact)
 
 
-class _Trial:
-    """Held-out rows as queries, each with its exact answer. A row itself is no part of either."""
+class Trial:
+    """Queries with their exact answers in a view of which every row is alive.
 
-    def __init__(self, view: View, held_out: np.ndarray) -> None:
+    queries: (n, d) float32. own: (n,) the row that a query was made of, which is no part of its
+    answer, or -1.
+    """
+
+    def __init__(self, view: View, queries: np.ndarray, own: np.ndarray) -> None:
         self._view = view
-        self._rows = held_out
-        self._queries = view.matrix[held_out]
+        self._queries = queries
+        self._own = own
         self._k = min(TUNED_K, view.rows - 1)
-        exact = search_flat(view, self._queries, self._k + 1, nearest_on_cpu(1))
-        self._exact = [self._others(hits, row) for hits, row in zip(exact, held_out, strict=True)]
+        exact = search_flat(view, queries, self._k + 1, nearest_on_cpu(1))
+        self._exact = [self._others(hits, row) for hits, row in zip(exact, own, strict=True)]
 
     def recall(self, inverted: Inverted) -> float:
         """Mean share of the exact answers that the index finds."""
         take = min(self._k + self._k // 4 + SPARE, self._view.rows)
-        rows = inverted.nearest(self._view, self._queries, TUNED_K, take, threads=1)
+        found = inverted.nearest(self._view, self._queries, TUNED_K, take, threads=1)
         shares = []
-        for query, own, row, exact in zip(
-            self._queries, rows, self._rows, self._exact, strict=True
+        for query, rows, own, exact in zip(
+            self._queries, found, self._own, self._exact, strict=True
         ):
-            hits = scored(self._view, query, own[own >= 0])
-            shares.append(share_found(self._others(hits, row), exact))
+            hits = scored(self._view, query, rows[rows >= 0])
+            shares.append(share_found(self._others(hits, own), exact))
         return float(np.mean(shares))
 
-    def _others(self, hits: list[Hit], row: int) -> list[Hit]:
-        own = self._view.ids[row]
-        return [hit for hit in hits if hit[1] != own][: self._k]
+    def _others(self, hits: list[Hit], own: int) -> list[Hit]:
+        left_out = self._view.ids[own] if own >= 0 else None
+        return [hit for hit in hits if hit[1] != left_out][: self._k]
 
 
-def _check(stop: threading.Event) -> None:
+def trial_of(
+    view: View, held_out: np.ndarray, as_queries: AsQueries, asked: np.ndarray
+) -> Trial | None:
+    """Held-out rows as queries and (n, d) queries that were asked; None where there are too few.
+
+    as_queries: what stored vectors, (n, d), look like when they ask.
+    """
+    if view.rows < 2 or len(held_out) + len(asked) == 0:
+        return None
+    queries = np.concatenate([as_queries(view.matrix[held_out]), asked]).astype(np.float32)
+    return Trial(view, queries, np.concatenate([held_out, np.full(len(asked), -1)]))
+
+
+def _recall(inverted: Inverted, nprobe: int, trial: Trial, stop: threading.Event) -> float:
     if stop.is_set():
         raise ClosedError("the index is closed")
+    return trial.recall(replace(inverted, nprobe=nprobe))

@@ -14,8 +14,11 @@ import pytest
 
 from index.embedded import EmbeddedIndex
 from index.filter import Tagged
+from index.inverted import Inverted
 from index.live import Live
 from index.segments import Segments
+from index.tuning import tuned
+from index.vectors import View
 from tests.index.conftest import Opener
 from tests.index.samples import DIMENSION, FINGERPRINT, SMALL, best, eventually, record
 
@@ -23,6 +26,10 @@ ROOT = Path(__file__).parents[2]
 GIVEN = [record(f"ключ-{n:02d}", seed=n, tags=(f"t{n % 3}",)) for n in range(60)]
 QUERY = np.ones((1, DIMENSION), np.float32)
 FILES = ("manifest", "vectors", "numbers", "ids", "ends", "index")
+
+
+def every_list(faiss_index: object, view: View, held_out: np.ndarray) -> Inverted:
+    return tuned(faiss_index, None, 1.0, threading.Event())
 
 
 def ranked(records: list = GIVEN) -> list[str]:
@@ -221,7 +228,7 @@ def test_writes_during_a_build_are_kept_by_the_swap(open_index: Opener, folder: 
     live: Live = index._live
     segments = Segments(folder, FINGERPRINT, DIMENSION)
     parts = live.state.parts["image"]
-    segment = segments.write("image", [parts.main_view, parts.delta], 1.0, threading.Event())
+    segment = segments.write("image", [parts.main_view, parts.delta], every_list, threading.Event())
     again, new = record(GIVEN[0].id, vector=-GIVEN[0].vector), record("new", seed=99)
     index.upsert([again, new])
     index.delete("image", [GIVEN[1].id])
