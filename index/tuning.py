@@ -4,6 +4,7 @@ And on queries that were really asked, once there are some: sentences are other 
 pictures, and what is near to one may lie in more lists than what is near to the other.
 """
 
+import math
 import threading
 from dataclasses import replace
 from typing import Any
@@ -39,16 +40,20 @@ def tuned(
     every = replace(every, nprobe=every.lists)
     if trial is None:
         return every
+
+    def reaches(nprobe: int) -> bool:
+        if stop.is_set():
+            raise ClosedError("the index is closed")
+        return trial.recall(replace(every, nprobe=nprobe))[1] >= target
+
     low, high = 0, 1
-    while high < every.lists and (target == 1 or _recall(every, high, trial, stop) < target):
+    while high < every.lists and (target == 1 or not reaches(high)):
         low, high = high, min(2 * high, every.lists)
     while target < 1 and high - low > max(1, high // 16):
         middle = (low + high) // 2
-        if _recall(every, middle, trial, stop) >= target:
-            high = middle
-        else:
-            low = middle
-    return replace(every, nprobe=high, recall=_recall(every, high, trial, stop))
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    best = replace(every, nprobe=high)
+    return replace(best, recall=trial.recall(best)[0])
 
 
 def share_found(found: list[Hit], exact: list[Hit]) -> float:
@@ -77,8 +82,11 @@ class Trial:
         exact = search_flat(view, queries, self._k + 1, nearest_on_cpu(1))
         self._exact = [self._others(hits, row) for hits, row in zip(exact, own, strict=True)]
 
-    def recall(self, inverted: Inverted) -> float:
-        """Mean share of the exact answers that the index finds."""
+    def recall(self, inverted: Inverted) -> tuple[float, float]:
+        """Mean share of the exact answers that the index finds, and what it is at least.
+
+        The latter is two standard errors below: a sample this small is lucky now and then.
+        """
         take = min(self._k + self._k // 4 + SPARE, self._view.rows)
         found = inverted.nearest(self._view, self._queries, TUNED_K, take, threads=1)
         shares = []
@@ -87,7 +95,8 @@ class Trial:
         ):
             hits = scored(self._view, query, rows[rows >= 0])
             shares.append(share_found(self._others(hits, own), exact))
-        return float(np.mean(shares))
+        mean = float(np.mean(shares))
+        return mean, mean - 2 * float(np.std(shares)) / math.sqrt(len(shares))
 
     def _others(self, hits: list[Hit], own: int) -> list[Hit]:
         left_out = self._view.ids[own] if own >= 0 else None
@@ -105,9 +114,3 @@ def trial_of(
         return None
     queries = np.concatenate([as_queries(view.matrix[held_out]), asked]).astype(np.float32)
     return Trial(view, queries, np.concatenate([held_out, np.full(len(asked), -1)]))
-
-
-def _recall(inverted: Inverted, nprobe: int, trial: Trial, stop: threading.Event) -> float:
-    if stop.is_set():
-        raise ClosedError("the index is closed")
-    return trial.recall(replace(inverted, nprobe=nprobe))

@@ -68,11 +68,11 @@ def test_queries_of_another_kind_are_tuned_for_as_they_are() -> None:
 
     nothing = np.empty((0, D), np.float32)
     real = trial_of(view, held_out[:0], as_they_are, asked)
-    assert real.recall(alike) < 0.985
+    assert real.recall(alike)[0] < 0.99
     for trial in (real, trial_of(view, held_out, as_queries, nothing)):
         inverted = tuned(alike.faiss_index, trial, 0.99, GO)
         assert inverted.nprobe > alike.nprobe
-        assert real.recall(inverted) > 0.985
+        assert real.recall(inverted)[0] > 0.99
 
 
 def parts_of(view: View, segment: object) -> Parts:
