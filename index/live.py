@@ -38,7 +38,9 @@ from index.changes import Changes, VectorChanges
 from index.derived import Loader
 from index.errors import ClosedError
 from index.filter import Filter
+from index.filter_sql import Condition, compiled
 from index.group import Pending, Queue, run_group
+from index.matches import Matches
 from index.parts import Parts
 from index.reads import Stamp
 from index.records import KINDS, Kind
@@ -75,6 +77,7 @@ class Live:
         self._loader = loader
         self._writing = threading.Lock()
         self._queue = Queue()
+        self._matches = Matches()
         self._closed = False
         self._deltas: dict[Kind, Vectors] = {}
         self._state = self._loaded()
@@ -113,13 +116,14 @@ class Live:
 
     def matching(self, kind: Kind, tree: Filter) -> tuple[State, np.ndarray]:
         """A state, and the numbers (ascending) of the items that match in exactly this state."""
+        condition = compiled(kind, tree)
         for _ in range(_TRIES):
             state = self.state
-            numbers = self._catalog.matching(kind, tree, state.stamp)
+            numbers = self._matching(kind, condition, state.stamp)
             if numbers is not None:
                 return state, numbers
         with self.exclusive() as state:
-            numbers = self._catalog.matching(kind, tree, state.stamp)
+            numbers = self._matching(kind, condition, state.stamp)
             assert numbers is not None, "the writer's lock keeps state and catalog together"
             return state, numbers
 
@@ -174,6 +178,15 @@ class Live:
                 yield not self._closed
             finally:
                 self._closed = True
+
+    def _matching(self, kind: Kind, condition: Condition, stamp: Stamp) -> np.ndarray | None:
+        known = self._matches.get(kind, condition, stamp)
+        if known is not None:
+            return known
+        found = self._catalog.matching(kind, condition, stamp)
+        if found is not None:
+            self._matches.put(kind, condition, stamp, found)
+        return found
 
     def _commit(self, group: Sequence[Pending[Any]]) -> None:
         try:

@@ -14,8 +14,7 @@ import numpy as np
 
 from index.connections import Readers, translated
 from index.errors import DamagedError
-from index.filter import Filter
-from index.filter_sql import compiled
+from index.filter_sql import Condition
 from index.records import KINDS, Kind, Record
 from index.rows import read_arrays, read_record, read_thumbnail, read_vector
 
@@ -150,12 +149,11 @@ class CatalogReads:
                 np.stack([read_vector(kind, id_, blob, self._dimension) for _, id_, blob in rows]),
             )
 
-    def matching(self, kind: Kind, tree: Filter, stamp: Stamp) -> np.ndarray | None:
+    def matching(self, kind: Kind, condition: Condition, stamp: Stamp) -> np.ndarray | None:
         """(n,) int64, ascending: the numbers of the items that match in the state of this stamp.
 
-        None when the last commit is of another state.
+        condition: of this kind (`filter_sql.py`). None when the last commit is of another state.
         """
-        condition = compiled(kind, tree)
         with self._readers.lent() as connection:
             connection.execute("BEGIN")
             try:
