@@ -36,12 +36,12 @@ class Loader:
         the next one is built. Raises DamagedError when the catalog is damaged.
         """
         token = self.catalog.segments().get(kind)
-        segment = None if token is None else self._opened(kind, token)
-        if segment is None:
+        opened = None if token is None else self._opened(kind, token)
+        if opened is None:
             return self.made(None, empty_view(self.dimension), self._delta(kind, 0))
+        segment, there = opened
         last = int(segment.view.numbers[-1])
-        view = segment.view.only(self.catalog.numbers(kind, last))
-        return self.made(segment, view, self._delta(kind, last))
+        return self.made(segment, segment.view.only(there), self._delta(kind, last))
 
     def made(
         self, segment: Segment | None, main_view: View, delta: Vectors
@@ -56,12 +56,12 @@ class Loader:
         )
         return parts, delta
 
-    def _opened(self, kind: Kind, token: str) -> Segment | None:
+    def _opened(self, kind: Kind, token: str) -> tuple[Segment, np.ndarray] | None:
+        """The segment, and the numbers of those of its items that the catalog still holds."""
         try:
             segment = self.segments.open(token)
-            last = int(segment.view.numbers[-1])
-            there = self.catalog.numbers(kind, last)
-            if len(segment.view.rows_of(there)) < len(there):
+            there = self.catalog.numbers(kind, int(segment.view.numbers[-1]))
+            if not segment.view.holds(there).all():
                 raise DamagedError(f"segment {token} lacks items that the catalog holds")
         except (DamagedError, StorageError) as error:
             log.warning(
@@ -71,7 +71,7 @@ class Loader:
                 error,
             )
             return None
-        return segment
+        return segment, there
 
     def _delta(self, kind: Kind, after: int) -> Vectors:
         delta = Vectors(self.dimension)

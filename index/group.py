@@ -42,7 +42,7 @@ class Pending(Generic[Result]):
                 raise self._error
             case _:
                 # The Ctrl-C of the thread that committed the group is not this thread's.
-                raise StoreError("the write was interrupted, and nothing of it is stored")
+                raise StoreError("the write was interrupted; it may be stored or not")
 
 
 class Queue:
