@@ -80,30 +80,46 @@ class Loader:
         return delta
 
 
-def disagreements(
+def problems(
     catalog: Catalog, segments: Segments, parts_of: Mapping[Kind, Parts]
-) -> Iterator[str]:
-    """A sentence for each difference between the catalog and what is searched.
+) -> tuple[str, ...]:
+    """A sentence for everything that is damaged, or differs between catalog and what is searched.
 
-    The caller holds the writer's lock. Raises DamagedError.
+    The caller holds the writer's lock. Raises StorageError.
     """
+    checks = [catalog.damage()]
     for kind, parts in parts_of.items():
-        if parts.main is not None:
-            segments.check(parts.main.token)
-        count = 0
-        for part in catalog.vectors(kind):
-            count += len(part.ids)
-            missing = np.ones(len(part.ids), bool)
-            for view in (parts.main_view, parts.delta):
-                rows = view.rows_of(part.numbers)
-                rows = rows[view.alive[rows]]
-                places = np.searchsorted(part.numbers, view.numbers[rows])
-                missing[places] = False
-                yield from _differences(kind, view, rows, part, places)
-            for place in np.flatnonzero(missing).tolist():
-                yield f"{kind} {part.ids[place]!r} is in the catalog and not in FAISS"
-        if parts.count != count:
-            yield f"FAISS holds {parts.count:,} items of kind {kind}, the catalog {count:,}"
+        checks += [_damage_of(segments, parts), _disagreements(catalog, kind, parts)]
+    found: list[str] = []
+    for check in checks:
+        try:
+            found.extend(check)
+        except DamagedError as error:
+            found.append(str(error))
+    return tuple(dict.fromkeys(found))
+
+
+def _damage_of(segments: Segments, parts: Parts) -> Iterator[str]:
+    if parts.main is not None:
+        segments.check(parts.main.token)
+    yield from ()
+
+
+def _disagreements(catalog: Catalog, kind: Kind, parts: Parts) -> Iterator[str]:
+    count = 0
+    for part in catalog.vectors(kind):
+        count += len(part.ids)
+        missing = np.ones(len(part.ids), bool)
+        for view in (parts.main_view, parts.delta):
+            rows = view.rows_of(part.numbers)
+            rows = rows[view.alive[rows]]
+            places = np.searchsorted(part.numbers, view.numbers[rows])
+            missing[places] = False
+            yield from _differences(kind, view, rows, part, places)
+        for place in np.flatnonzero(missing).tolist():
+            yield f"{kind} {part.ids[place]!r} is in the catalog and not in FAISS"
+    if parts.count != count:
+        yield f"FAISS holds {parts.count:,} items of kind {kind}, the catalog {count:,}"
 
 
 def _differences(

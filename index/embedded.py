@@ -21,9 +21,9 @@ from index.builder import Builder
 from index.catalog import Catalog
 from index.changes import Changes
 from index.connections import translated
-from index.derived import Loader, disagreements
+from index.derived import Loader, problems
 from index.device import Device, choose_device
-from index.errors import DamagedError, QueryError
+from index.errors import QueryError
 from index.filter import Filter
 from index.live import Live
 from index.lock import FolderLock
@@ -305,16 +305,8 @@ class EmbeddedIndex:
         Writes wait until it is done, searches don't.
         """
         with self._live.exclusive() as state:
-            problems: builtins.list[str] = []
-            for check in (
-                self._catalog.damage(),
-                disagreements(self._catalog, self._segments, state.parts),
-            ):
-                try:
-                    problems.extend(check)
-                except DamagedError as error:
-                    problems.append(str(error))
-            return Report(state.counts, tuple(dict.fromkeys(problems)))
+            found = problems(self._catalog, self._segments, state.parts)
+            return Report(state.counts, found)
 
     def rebuild(self) -> Report:
         """Throws away everything derived and makes it again from the catalog.

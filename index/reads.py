@@ -117,11 +117,6 @@ class CatalogReads:
             )
         )
 
-    def counts(self) -> dict[Kind, int]:
-        """Items of each kind."""
-        found = dict(self._read("SELECT kind, count(*) FROM item GROUP BY kind"))
-        return {kind: found.get(kind, 0) for kind in KINDS}
-
     def segments(self) -> dict[Kind, str]:
         """The token of the main segment in use, of the kinds that have one."""
         return dict(self._read("SELECT kind, token FROM segment"))

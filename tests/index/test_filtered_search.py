@@ -1,8 +1,9 @@
 """A filtered search gives what filtering first and searching exactly then would give."""
 
+import functools
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ metadata = st.dictionaries(
         },
     ).map(lambda deep: {**flat, **deep})
 )
-items = st.lists(st.tuples(metadata, st.lists(st.sampled_from(TAGS), max_size=3)), max_size=12)
+items = st.lists(st.tuples(metadata, st.lists(st.sampled_from(TAGS), max_size=3)), max_size=14)
 short = values.filter(lambda value: not isinstance(value, str) or len(value) <= 256)
 fields = st.sampled_from([field for field in FIELDS if field])
 bounds = st.sampled_from(["gt", "gte", "lt", "lte"])
@@ -65,6 +66,15 @@ filters = st.recursive(
     ),
     max_leaves=5,
 )
+
+
+Opened = Callable[[Plan], EmbeddedIndex]
+
+
+@pytest.fixture
+def opened(open_index: Opener) -> Opened:
+    """One index for all examples of a plan."""
+    return functools.cache(lambda plan: open_index(plan=plan))
 
 
 def places(value: Any, steps: list[str]) -> Iterator[Any]:
@@ -124,16 +134,18 @@ def holds(tree: dict, data: dict, tags: list[str]) -> bool:
     return any(v in wanted for v in found)
 
 
+@pytest.mark.parametrize("plan", [DEFAULT_PLAN, SMALL], ids=["flat", "inverted lists"])
 @settings(
     derandomize=True,
     deadline=None,
-    max_examples=120,
+    max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(items, st.lists(filters, min_size=1, max_size=4), st.integers(1, 15))
 def test_a_filtered_search_equals_filter_then_exact(
-    index: EmbeddedIndex, some: list, trees: list, k: int
+    opened: Opened, plan: Plan, some: list, trees: list, k: int
 ) -> None:
+    index = opened(plan)
     index.delete("image", [one.id for one in index.list("image")])
     given = [record(f"i{n}", seed=n, metadata=m, tags=tuple(t)) for n, (m, t) in enumerate(some)]
     # Sentences that match as well are never found among pictures.
