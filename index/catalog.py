@@ -16,6 +16,9 @@ from index.reads import FILE_NAME, CatalogReads, Stamp, parts_of
 from index.records import KINDS, Kind
 from index.rows import Row, now, tags_text
 
+# The part of the file that has to be free to make writing it anew worth the while.
+_FREE_TO_VACUUM = 1 / 20
+
 
 class Catalog(CatalogReads):
     """Opens (and on first use makes) the catalog of a folder, and brings its schema up to date.
@@ -187,9 +190,15 @@ class Catalog(CatalogReads):
             self._writer.execute("INSERT INTO segment VALUES (?, ?)", (kind, token))
 
     def vacuum(self) -> None:
-        """Writes the file anew without free pages. Raises StorageError; nothing is lost then."""
+        """Writes the file anew where a twentieth of it is free, and empties the log.
+
+        Raises StorageError; nothing is lost then.
+        """
         with translated(self._file):
-            self._writer.execute("VACUUM")
+            (free,) = self._writer.execute("PRAGMA freelist_count").fetchone()
+            (pages,) = self._writer.execute("PRAGMA page_count").fetchone()
+            if free > pages * _FREE_TO_VACUUM:
+                self._writer.execute("VACUUM")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _bind(self, fingerprint: str, dimension: int) -> int:

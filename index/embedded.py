@@ -330,8 +330,8 @@ class EmbeddedIndex:
     def compact(self) -> None:
         """Merges everything into the main segments and gives free space back to the disk.
 
-        Writes wait for the second part of it, searches don't. It takes as much free space as the
-        catalog. Raises StorageError; nothing is lost then.
+        Writes wait for the second part of it, searches don't. It takes twice the free space of the
+        catalog while it lasts. Raises StorageError; nothing is lost then.
         """
         self._builder.merge()
         with self._live.exclusive():

@@ -72,10 +72,8 @@ def build(matrix: np.ndarray, held_out: np.ndarray, stop: threading.Event) -> An
     """
     faiss.omp_set_num_threads(1)
     rows = len(matrix)
-    lists = lists_for(rows)
-    sample = _sample(matrix, held_out, lists * _TRAINING_ROWS_A_LIST)
-    lists = min(lists, len(sample))
-    centroids = _padded(_centroids(sample, lists, stop))
+    centroids = _padded(_centroids(matrix, held_out, lists_for(rows), stop))
+    lists = len(centroids)
     quantizer = faiss.IndexFlatIP(centroids.shape[1])
     quantizer.add(centroids)
     index = faiss.IndexIVFScalarQuantizer(
@@ -126,8 +124,12 @@ def _sample(matrix: np.ndarray, held_out: np.ndarray, most: int) -> np.ndarray:
     return matrix[rows] if len(rows) else matrix[:1]
 
 
-def _centroids(sample: np.ndarray, lists: int, stop: threading.Event) -> np.ndarray:
+def _centroids(
+    matrix: np.ndarray, held_out: np.ndarray, lists: int, stop: threading.Event
+) -> np.ndarray:
     """k-means by direction, one step at a time, since FAISS can't be asked to stop."""
+    sample = _sample(matrix, held_out, lists * _TRAINING_ROWS_A_LIST)
+    lists = min(lists, len(sample))
     centroids = None
     for _ in range(_ITERATIONS):
         _check(stop)

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -96,18 +97,22 @@ def test_what_is_written_after_a_build_is_found_and_what_is_deleted_is_not(
         index = open_index(plan=SMALL)
 
 
-def test_compacting_leaves_no_dead_rows_and_an_empty_delta(
+def test_compacting_leaves_no_dead_rows_an_empty_delta_and_no_free_pages(
     open_index: Opener, folder: Path
 ) -> None:
     index = filled(open_index)
-    index.delete("image", [r.id for r in GIVEN[:5]])
+    index.delete("image", [r.id for r in GIVEN[:30]])
     index.upsert([record("new", seed=99)])
     size = index.stats()["bytes_on_disk"]
     index.compact()
-    assert facts(index)["main_rows"] == 56
+    assert facts(index)["main_rows"] == 31
     assert facts(index)["main_dead"] == facts(index)["delta_rows"] == 0
-    assert index.stats()["bytes_on_disk"] < size
-    assert index.search("image", QUERY, 99).ids == [ranked([*GIVEN[5:], record("new", seed=99)])]
+    assert index.stats()["bytes_on_disk"] < size / 2
+    assert (folder / "catalog.sqlite-wal").stat().st_size == 0
+    with sqlite3.connect(folder / "catalog.sqlite") as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+    connection.close()
+    assert index.search("image", QUERY, 99).ids == [ranked([*GIVEN[30:], record("new", seed=99)])]
     assert len(list((folder / "segments").iterdir())) == 1, "the old one is gone"
     assert index.verify().ok
 
