@@ -67,7 +67,8 @@ class Builder:
         with self._building:
             for kind in KINDS:
                 parts = self._live.state.parts[kind]
-                if _written_since(parts) and (parts.main or parts.count > self._plan.flat_rows):
+                is_small = parts.main is None and parts.count <= self._plan.flat_rows
+                if _written_since(parts) and not is_small:
                     self._build(kind)
 
     @contextmanager
@@ -89,7 +90,7 @@ class Builder:
             self._wake.clear()
             for kind in KINDS:
                 while not self._stop.is_set() and self._is_due(kind):
-                    self._try(kind, self._build)
+                    self._try(kind, self._build_if_due)
                 if not self._stop.is_set() and self.monitor.is_below(
                     kind, self._plan.recall_target
                 ):
@@ -118,6 +119,11 @@ class Builder:
             return False
         failed_at = self._failed_at.get(kind)
         return failed_at is None or _written_since(parts) > 2 * failed_at
+
+    def _build_if_due(self, kind: Kind) -> None:
+        # `merge` may have built it while this thread waited for its turn.
+        if self._is_due(kind):
+            self._build(kind)
 
     def _build(self, kind: Kind) -> None:
         began = time.monotonic()
@@ -168,7 +174,16 @@ class Builder:
         def tune(faiss_index: Any, view: View, held_out: np.ndarray) -> Inverted:
             few = np.empty((0, view.matrix.shape[1]), np.float32)
             trial = trial_of(view, held_out, self._plan.as_queries, few if asked is None else asked)
-            return tuned(faiss_index, trial, self._plan.recall_target, self._stop)
+            target = self._plan.recall_target
+            inverted = tuned(faiss_index, trial, target, self._stop)
+            if inverted.recall is not None and inverted.recall < target:
+                log.warning(
+                    "kind %s: recall is %.3f and not %.3f, however many lists are probed",
+                    kind,
+                    inverted.recall,
+                    target,
+                )
+            return inverted
 
         return tune
 

@@ -33,23 +33,28 @@ def tuned(
 ) -> Inverted:
     """The index with the fewest lists to probe that reach the target, and the recall measured.
 
-    target: recall at 100 of exact search, over 0, at most 1; at 1, and without a trial, every list
-    is probed. Raises ClosedError.
+    target: recall at 100 of exact search, over 0, at most 1. At 1, and without a trial, every list
+    is probed. Where the codes are too coarse for the target, lists that add nothing aren't.
+    Raises ClosedError.
     """
     every = Inverted(faiss_index, nprobe=1, recall=None)
     every = replace(every, nprobe=every.lists)
     if trial is None:
         return every
+    recall, at_least = trial.recall(every)
+    if target == 1:
+        return replace(every, recall=recall)
+    reachable = min(target, at_least)
 
     def reaches(nprobe: int) -> bool:
         if stop.is_set():
             raise ClosedError("the index is closed")
-        return trial.recall(replace(every, nprobe=nprobe))[1] >= target
+        return trial.recall(replace(every, nprobe=nprobe))[1] >= reachable
 
     low, high = 0, 1
-    while high < every.lists and (target == 1 or not reaches(high)):
+    while high < every.lists and not reaches(high):
         low, high = high, min(2 * high, every.lists)
-    while target < 1 and high - low > max(1, high // 16):
+    while high - low > max(1, high // 16):
         middle = (low + high) // 2
         low, high = (low, middle) if reaches(middle) else (middle, high)
     best = replace(every, nprobe=high)

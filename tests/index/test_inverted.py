@@ -1,6 +1,7 @@
 """The trained index: recall as promised, on vectors like ours."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,20 @@ def test_at_a_target_of_one_every_list_is_probed() -> None:
     view = filled(clustered(500, 1))
     inverted = tuned_to(view, 1.0)
     assert (inverted.nprobe, inverted.recall) == (inverted.lists, 1.0)
+
+
+def test_lists_that_add_nothing_are_not_probed_for_a_target_out_of_reach() -> None:
+    """One row is so long that the codes of the others all but vanish."""
+    vectors = clustered(3000, 8)
+    vectors[7] *= 1e6
+    view = filled(vectors)
+    inverted = tuned_to(view, 0.99)
+    assert inverted.recall < 0.9
+    every = replace(inverted, nprobe=inverted.lists)
+    nothing = np.empty((0, D), np.float32)
+    trial = trial_of(view, held_out_rows(view.rows), as_they_are, nothing)
+    assert inverted.nprobe < inverted.lists
+    assert inverted.recall >= trial.recall(every)[1]
 
 
 def test_too_few_rows_to_measure_are_probed_whole() -> None:
