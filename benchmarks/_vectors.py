@@ -12,7 +12,7 @@ def clustered(rows: int, seed: int = 0) -> np.ndarray:
     """(rows, 513) float32: unit vectors around random centres, and a hubness coordinate.
 
     A hundred rows a centre, as near to it as to make neighbours hard to tell apart. Synthetic
-    clusters flatter inverted lists; `index_choice.py --vectors` takes real vectors.
+    clusters flatter inverted lists; `index_choice.py` takes real vectors as well.
     """
     centres = _centres(max(1, rows // 100), seed)
     rng = np.random.default_rng(seed + 1)

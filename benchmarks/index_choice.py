@@ -1,6 +1,7 @@
 """Which FAISS index a main segment should use: the table of docs/scaling.md.
 
-usage: index_choice.py [--rows 100000] [--queries 200] [--target 0.99] [--vectors FILE.npy]
+usage: index_choice.py [--rows 100000] [--queries 200] [--target 0.99]
+                       [--vectors FILE.npy --asked FILE.npy]
 
 Builds each index over the same vectors on one thread, and finds by doubling and halving the
 smallest `nprobe` or `efSearch` that reaches the recall target at 100 on half of the queries; the
@@ -10,7 +11,8 @@ fetch 141 rows and score them again with the exact vectors, as the main segment 
 flat index get vectors with zeros behind, up to a multiple of 16: without them FAISS decodes scalar
 codes a hundred times slower.
 
---vectors: (n, d) float32 of a collection; the last `queries` rows are taken out as queries.
+--vectors, --asked: (n, d) float32, what is stored and what asks, as `sightline embed` writes them:
+texts.npy and images_queries.npy. Without them, synthetic clusters.
 """
 
 import argparse
@@ -149,15 +151,18 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--target", type=float, default=0.99)
     parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--asked", type=Path)
     options = parser.parse_args()
     faiss.omp_set_num_threads(1)
+    if (options.vectors is None) != (options.asked is None):
+        parser.error("--vectors and --asked belong together")
     if options.vectors is None:
         source = "synthetic clustered"
         vectors, asked = clustered(options.rows), queries(options.rows, options.queries)
     else:
         source = "given"
-        given = np.load(options.vectors).astype(np.float32)
-        vectors, asked = given[: -options.queries], given[-options.queries :]
+        vectors = np.load(options.vectors).astype(np.float32)
+        asked = np.load(options.asked).astype(np.float32)[: options.queries]
     print(
         f"{len(vectors):,} {source} vectors, d = {vectors.shape[1]}, k = {K}, recall target"
         f" {options.target}, one thread, {machine()}"
