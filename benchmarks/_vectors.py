@@ -9,29 +9,26 @@ _BLOCK = 50_000
 
 
 def clustered(rows: int, seed: int = 0) -> np.ndarray:
-    """(rows, 513) float32: unit vectors around random centres, and a hubness coordinate.
+    """(rows, 513) float32: unit vectors in scenes within topics, and a hubness coordinate.
 
-    A hundred rows a centre, as near to it as to make neighbours hard to tell apart. Synthetic
-    clusters flatter inverted lists; `index_choice.py` takes real vectors as well.
+    A hundred rows a scene and twenty scenes a topic, on average. So the 100 nearest are a scene and
+    parts of its neighbours, as with photos, and not one cluster and then anything. They are spread
+    so that inverted lists have a hard time; real sentences that pictures ask for are harder still
+    (docs/scaling.md), and `index_choice.py` takes real vectors.
     """
-    centres = _centres(max(1, rows // 100), seed)
+    scenes = _scenes(rows, seed)
     rng = np.random.default_rng(seed + 1)
     vectors = np.empty((rows, DIMENSION), np.float32)
     for start in range(0, rows, _BLOCK):
         part = vectors[start : start + _BLOCK]
-        part[:, :-1] = centres[rng.integers(len(centres), size=len(part))]
-        part[:, :-1] += _spread(rng, len(part))
-        part[:, :-1] /= np.linalg.norm(part[:, :-1], axis=1, keepdims=True)
+        part[:, :-1] = _around(scenes, len(part), rng)
         part[:, -1] = -0.3 - 0.05 * rng.random(len(part), np.float32)
     return vectors
 
 
 def queries(rows: int, count: int, seed: int = 0) -> np.ndarray:
-    """(count, 513) float32: from the clusters of `clustered(rows, seed)`, searched with a 1."""
-    centres = _centres(max(1, rows // 100), seed)
-    rng = np.random.default_rng(seed + 2)
-    found = centres[rng.integers(len(centres), size=count)] + _spread(rng, count)
-    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    """(count, 513) float32: from the scenes of `clustered(rows, seed)`, asking with a 1."""
+    found = _around(_scenes(rows, seed), count, np.random.default_rng(seed + 2))
     return np.hstack([found, np.ones((count, 1), np.float32)])
 
 
@@ -45,9 +42,16 @@ def resident_mib() -> dict[str, float]:
     }
 
 
-def _centres(count: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((count, DIMENSION - 1), np.float32)
+def _scenes(rows: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    topics = rng.standard_normal((max(1, rows // 2000), DIMENSION - 1), np.float32)
+    return _around(topics, max(1, rows // 100), rng)
 
 
-def _spread(rng: np.random.Generator, count: int) -> np.ndarray:
-    return np.float32(0.8) * rng.standard_normal((count, DIMENSION - 1), np.float32)
+def _around(centres: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count, 512) unit rows, each near one of the centres."""
+    points = centres[rng.integers(len(centres), size=count)]
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    noise = rng.standard_normal(points.shape, np.float32)
+    points += np.float32(1.6 / np.sqrt(points.shape[1])) * noise
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
