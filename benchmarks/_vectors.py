@@ -11,10 +11,9 @@ _BLOCK = 50_000
 def clustered(rows: int, seed: int = 0) -> np.ndarray:
     """(rows, 513) float32: unit vectors in scenes within topics, and a hubness coordinate.
 
-    A hundred rows a scene and twenty scenes a topic, on average. So the 100 nearest are a scene and
-    parts of its neighbours, as with photos, and not one cluster and then anything. They are spread
-    so that inverted lists have a hard time; real sentences that pictures ask for are harder still
-    (docs/scaling.md), and `index_choice.py` takes real vectors.
+    A thousand rows a scene and twenty scenes a topic, on average, so that the 100 nearest, also of
+    a tenth of the rows, lie in a scene and its neighbours and not anywhere. Real sentences that
+    pictures ask for are harder (docs/scaling.md); `index_choice.py` takes real vectors.
     """
     scenes = _scenes(rows, seed)
     rng = np.random.default_rng(seed + 1)
@@ -44,8 +43,8 @@ def resident_mib() -> dict[str, float]:
 
 def _scenes(rows: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    topics = rng.standard_normal((max(1, rows // 2000), DIMENSION - 1), np.float32)
-    return _around(topics, max(1, rows // 100), rng)
+    topics = rng.standard_normal((max(1, rows // 20_000), DIMENSION - 1), np.float32)
+    return _around(topics, max(1, rows // 1000), rng)
 
 
 def _around(centres: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

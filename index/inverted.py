@@ -23,6 +23,8 @@ from index.vectors import View
 
 # What `nprobe` is tuned for; a search for more items probes more lists in proportion.
 TUNED_K = 100
+# With 1, filters that leave a tenth or less were seen to fall below the recall without a filter.
+_THINNED_POWER = 1.5
 _ITERATIONS = 6
 # FAISS asks for at least 39 training vectors a list.
 _TRAINING_ROWS_A_LIST = 40
@@ -49,12 +51,14 @@ class Inverted:
     ) -> np.ndarray:
         """(n, take) rows, best first, -1 where fewer were found; only living rows of the view.
 
-        Where part of the rows is dead or filtered away, the lists probed grow in proportion, so
-        that about as many rows are looked at as without.
+        Where part of the rows is dead or filtered away, more lists are probed: in proportion, as
+        many rows would be looked at as without a filter, but what is nearest among fewer rows is
+        further away, and lies in more lists than that.
         """
         # OpenMP keeps this number for each calling thread, so it is set where the search runs.
         faiss.omp_set_num_threads(threads)
-        wanted = self.nprobe * max(1, k / TUNED_K) * view.rows / view.count
+        thinned = (view.rows / view.count) ** _THINNED_POWER
+        wanted = self.nprobe * max(1, k / TUNED_K) * thinned
         parameters = faiss.SearchParametersIVF()
         parameters.nprobe = min(self.lists, math.ceil(wanted))
         selector = None

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from index.errors import ClosedError, DamagedError
 from index.flat import nearest_on_cpu
 from index.inverted import Inverted, build, read, write
-from index.parts import Parts, search
+from index.parts import Parts, search, search_exactly
 from index.plan import as_they_are
 from index.segments import Segments
-from index.tuning import held_out_rows, trial_of, tuned
+from index.tuning import held_out_rows, share_found, trial_of, tuned
 from index.vectors import View, empty_view
 from tests.index.samples import FINGERPRINT, Filled, best
 
@@ -152,6 +152,20 @@ class SegmentLike:
 
     def __init__(self, inverted: Inverted) -> None:
         self.inverted = inverted
+
+
+@pytest.mark.parametrize("part", [0.9, 0.5, 0.2, 0.1, 0.03])
+def test_recall_under_a_filter_is_no_lower_than_without(part: float) -> None:
+    vectors = clustered(6000, 9)
+    view = filled(vectors)
+    inverted = tuned_to(view, 0.95)
+    wanted = np.flatnonzero(np.random.default_rng(0).random(6000) < part) + 1
+    parts = parts_of(view.only(wanted), SegmentLike(inverted))
+    queries = vectors[::60] + np.float32(0.01)
+    exact = search_exactly(parts, queries, 100)
+    found = search(parts, queries, 100, exact_rows=0, threads=1)
+    shares = [share_found(*pair) for pair in zip(found, exact, strict=True)]
+    assert np.mean(shares) > 0.95
 
 
 def test_a_filter_that_leaves_only_far_items_still_finds_k() -> None:
