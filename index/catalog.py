@@ -1,41 +1,26 @@
-"""The catalog: the one source of truth, and the only file with SQL (but for the schema).
+"""The catalog: the one source of truth. What is written is here, what is asked in `reads.py`.
 
 One row an item, its blobs beside it in tables of their own. All writes go through one connection
-inside `transaction`, whose caller holds the writer's lock; reads use a pool of other connections
-and see the last commit, whole. Each read is one statement, so it never mixes two states.
+inside `transaction`, whose caller holds the writer's lock.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from index.connections import Readers, connect_writer, translated
-from index.errors import DamagedError, FingerprintError
+from index.attributes import Attribute
+from index.connections import connect_writer, translated
+from index.errors import FingerprintError
 from index.migrations import migrate
-from index.records import KINDS, Kind, Record
-from index.rows import Row, now, read_arrays, read_record, read_thumbnail, read_vector, tags_text
+from index.reads import FILE_NAME, CatalogReads, Stamp, parts_of
+from index.records import KINDS, Kind
+from index.rows import Row, now, tags_text
 
-FILE_NAME = "catalog.sqlite"
-# SQLite allows 32,766 parameters a statement; a few hundred are as fast and parse quicker.
-_IDS_A_STATEMENT = 500
-_ROWS_A_READ = 4096
-
-_ITEM_COLUMNS = "i.id, i.kind, i.metadata, i.tags, i.text, i.content_hash, i.created, i.updated"
+# The part of the file that has to be free to make writing it anew worth the while.
+_FREE_TO_VACUUM = 1 / 20
 
 
-@dataclass(frozen=True)
-class Stamp:
-    """Names one committed state: the generation, and a token that no other history shares."""
-
-    generation: int
-    token: bytes
-
-
-class Catalog:
+class Catalog(CatalogReads):
     """Opens (and on first use makes) the catalog of a folder, and brings its schema up to date.
 
     Raises FormatError, FingerprintError when rows were made by another model, DamagedError, and
@@ -43,17 +28,16 @@ class Catalog:
     """
 
     def __init__(self, folder: Path, fingerprint: str, dimension: int) -> None:
-        self._file = folder / FILE_NAME
-        self._dimension = dimension
-        with translated(self._file):
-            self._writer = connect_writer(self._file)
+        file = folder / FILE_NAME
+        super().__init__(file, dimension)
+        with translated(file):
+            self._writer = connect_writer(file)
             try:
-                migrate(self._writer, str(self._file))
+                migrate(self._writer, str(file))
                 self._model = self._bind(fingerprint, dimension)
             except BaseException:
                 self._writer.close()
                 raise
-        self._readers = Readers(self._file)
 
     def close(self) -> None:
         """Closes every connection; SQLite moves the log into the file when the last one closes."""
@@ -63,36 +47,69 @@ class Catalog:
     # Writing: the caller holds the writer's lock.
 
     @contextmanager
-    def transaction(self) -> Iterator[Stamp]:
-        """A write with its new stamp; on leaving it is committed and durable, or undone whole."""
+    def transaction(self) -> Iterator[None]:
+        """A write: on leaving it is committed and durable, or undone whole."""
         with translated(self._file):
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                row = self._writer.execute(
-                    "UPDATE state SET generation = generation + 1, token = randomblob(16)"
-                    " RETURNING generation, token"
-                ).fetchone()
-                yield Stamp(*row)
+                yield
                 self._writer.execute("COMMIT")
             finally:
                 # SQLite has ended the transaction itself after some errors.
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
 
-    def put(self, rows: Sequence[Row]) -> set[tuple[Kind, str]]:
-        """Writes rows with distinct (kind, id) and returns those that replaced one."""
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open; some errors end it before `transaction` is left."""
+        return self._writer.in_transaction
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction that is undone alone when it fails."""
+        with translated(self._file):
+            self._writer.execute("SAVEPOINT part")
+            try:
+                yield
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK TO part")
+                raise
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("RELEASE part")
+
+    def advance(self) -> Stamp:
+        """The stamp of the state that the transaction makes: the next generation."""
+        row = self._writer.execute(
+            "UPDATE state SET generation = generation + 1, token = randomblob(16)"
+            " RETURNING generation, token"
+        ).fetchone()
+        return Stamp(*row)
+
+    def put(self, rows: Sequence[Row]) -> tuple[list[int], dict[tuple[Kind, str], int]]:
+        """Writes rows with distinct (kind, id).
+
+        Returns their numbers, and the old numbers of those that replaced one.
+        """
         created: dict[tuple[Kind, str], int] = {}
+        replaced: dict[tuple[Kind, str], int] = {}
         for kind in KINDS:
-            ids = [row.id for row in rows if row.kind == kind]
-            for part, marks in _parts(ids):
+            for part, marks in parts_of([row.id for row in rows if row.kind == kind]):
                 found = self._writer.execute(
-                    f"DELETE FROM item WHERE kind = ? AND id IN ({marks}) RETURNING id, created",
+                    f"DELETE FROM item WHERE kind = ? AND id IN ({marks})"
+                    " RETURNING id, number, created",
                     (kind, *part),
-                )
-                created |= {(kind, id_): time for id_, time in found.fetchall()}
+                ).fetchall()
+                for item_id, number, time in found:
+                    replaced[kind, item_id] = number
+                    created[kind, item_id] = time
         moment = now()
-        first = self._writer.execute("SELECT coalesce(max(number), 0) + 1 FROM item").fetchone()[0]
-        numbered = list(enumerate(rows, start=first))
+        (last,) = self._writer.execute(
+            "UPDATE state SET last_number = last_number + ? RETURNING last_number", (len(rows),)
+        ).fetchone()
+        numbers = list(range(last - len(rows) + 1, last + 1))
+        numbered = list(zip(numbers, rows, strict=True))
         self._writer.executemany(
             "INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -123,145 +140,66 @@ class Catalog:
         )
         for number, row in numbered:
             self._put_tags(number, row.kind, row.tags)
-        return set(created)
+            self._put_attributes(number, row.kind, row.attributes)
+        return numbers, replaced
 
-    def delete(self, kind: Kind, ids: Sequence[str]) -> None:
-        """Deletes items; their blobs and tags go with them."""
-        for part, marks in _parts(ids):
-            self._writer.execute(
-                f"DELETE FROM item WHERE kind = ? AND id IN ({marks})", (kind, *part)
+    def delete(self, kind: Kind, ids: Sequence[str]) -> list[int]:
+        """Deletes those of the items that exist, with everything of theirs; returns their numbers.
+
+        No id may come twice.
+        """
+        numbers: list[int] = []
+        for part, marks in parts_of(ids):
+            found = self._writer.execute(
+                f"DELETE FROM item WHERE kind = ? AND id IN ({marks}) RETURNING number",
+                (kind, *part),
             )
+            numbers.extend(number for (number,) in found.fetchall())
+        return numbers
 
     def update_metadata(
-        self, kind: Kind, item_id: str, metadata: str, tags: tuple[str, ...] | None
-    ) -> None:
-        """Replaces the metadata, and the tags unless None, of an item that exists."""
-        (number,) = self._writer.execute(
+        self,
+        kind: Kind,
+        item_id: str,
+        metadata: str,
+        attributes: Sequence[Attribute],
+        tags: tuple[str, ...] | None,
+    ) -> bool:
+        """Replaces the metadata, and the tags unless None; False when there is no such item."""
+        found = self._writer.execute(
             "UPDATE item SET metadata = ?, updated = ? WHERE kind = ? AND id = ? RETURNING number",
             (metadata, now(), kind, item_id),
         ).fetchone()
+        if found is None:
+            return False
+        (number,) = found
+        self._writer.execute("DELETE FROM attribute WHERE number = ?", (number,))
+        self._put_attributes(number, kind, attributes)
         if tags is not None:
             self._writer.execute(
                 "UPDATE item SET tags = ? WHERE number = ?", (tags_text(tags), number)
             )
             self._writer.execute("DELETE FROM tag WHERE number = ?", (number,))
             self._put_tags(number, kind, tags)
+        return True
 
-    # Reading: from any thread.
+    def set_segment(self, kind: Kind, token: str | None) -> None:
+        """Names the main segment in use, or that there is none."""
+        self._writer.execute("DELETE FROM segment WHERE kind = ?", (kind,))
+        if token is not None:
+            self._writer.execute("INSERT INTO segment VALUES (?, ?)", (kind, token))
 
-    def stamp(self) -> Stamp:
-        """The last committed state."""
-        return Stamp(*self._read("SELECT generation, token FROM state")[0])
+    def vacuum(self) -> None:
+        """Writes the file anew where a twentieth of it is free, and empties the log.
 
-    def get(self, kind: Kind, item_id: str) -> Record | None:
-        """Everything about an item. Raises DamagedError when a blob is not what was written."""
-        rows = self._read(
-            f"SELECT {_ITEM_COLUMNS}, v.vector, a.arrays, t.jpeg FROM item i"
-            " JOIN vector v USING (number) JOIN arrays a USING (number)"
-            " LEFT JOIN thumbnail t USING (number) WHERE i.kind = ? AND i.id = ?",
-            kind,
-            item_id,
-        )
-        if not rows:
-            return None
-        *item, vector, arrays, jpeg = rows[0]
-        return read_record(
-            item,
-            vector=read_vector(kind, item_id, vector, self._dimension),
-            arrays=read_arrays(kind, [item_id], [arrays])[0],
-            thumbnail=None if jpeg is None else read_thumbnail(kind, item_id, jpeg),
-        )
-
-    def fetch(self, kind: Kind, ids: Sequence[str]) -> dict[str, Record]:
-        """Those of the items that exist, with arrays, without vector and thumbnail."""
-        found: dict[str, Record] = {}
-        for part, marks in _parts(ids):
-            rows = self._read(
-                f"SELECT {_ITEM_COLUMNS}, a.arrays FROM item i JOIN arrays a USING (number)"
-                f" WHERE i.kind = ? AND i.id IN ({marks})",
-                kind,
-                *part,
-            )
-            arrays = read_arrays(kind, [row[0] for row in rows], [row[-1] for row in rows])
-            for row, own in zip(rows, arrays, strict=True):
-                found[row[0]] = read_record(row[:-1], arrays=own)
-        return found
-
-    def page(self, kind: Kind, after: str | None, limit: int) -> list[Record]:
-        """Items in order of id, without vector, arrays and thumbnail."""
-        rows = self._read(
-            f"SELECT {_ITEM_COLUMNS} FROM item i WHERE kind = ? AND id > ? ORDER BY id LIMIT ?",
-            kind,
-            after or "",
-            limit,
-        )
-        return [read_record(row) for row in rows]
-
-    def thumbnail(self, item_id: str) -> bytes | None:
-        """The JPEG of a picture. Raises DamagedError."""
-        rows = self._read(
-            "SELECT t.jpeg FROM item i JOIN thumbnail t USING (number)"
-            " WHERE i.kind = 'image' AND i.id = ?",
-            item_id,
-        )
-        return read_thumbnail("image", item_id, rows[0][0]) if rows else None
-
-    def tag_counts(self, kind: Kind) -> dict[str, int]:
-        """How many items carry each tag, most frequent first, then by name."""
-        return dict(
-            self._read(
-                "SELECT tag, count(*) FROM tag WHERE kind = ? GROUP BY tag ORDER BY 2 DESC, 1",
-                kind,
-            )
-        )
-
-    def counts(self) -> dict[Kind, int]:
-        """Items of each kind."""
-        found = dict(self._read("SELECT kind, count(*) FROM item GROUP BY kind"))
-        return {kind: found.get(kind, 0) for kind in KINDS}
-
-    def vectors(self) -> Iterator[tuple[Kind, list[str], np.ndarray]]:
-        """All ids and vectors, in parts of one kind with (n, d) float32. Raises DamagedError."""
-        number = 0
-        # CROSS JOIN keeps SQLite on the order of `vector`, so that no part is sorted.
-        while rows := self._read(
-            "SELECT v.number, i.kind, i.id, v.vector FROM vector v CROSS JOIN item i"
-            " ON i.number = v.number WHERE v.number > ? ORDER BY v.number LIMIT ?",
-            number,
-            _ROWS_A_READ,
-        ):
-            number = rows[-1][0]
-            for kind in KINDS:
-                found = [(item_id, blob) for _, of, item_id, blob in rows if of == kind]
-                if found:
-                    values = [read_vector(kind, *row, self._dimension) for row in found]
-                    yield kind, [item_id for item_id, _ in found], np.stack(values)
-
-    def damage(self) -> Iterator[str]:
-        """A sentence for each thing that is not as it was written: pages, blobs, missing parts."""
-        for (line,) in self._read("PRAGMA integrity_check"):
-            if line != "ok":
-                yield f"{FILE_NAME}: {line}"
-        for row in self._read("PRAGMA foreign_key_check"):
-            yield f"{FILE_NAME}: row {row[1]} of {row[0]} belongs to no item"
-        for kind in KINDS:
-            after: str | None = None
-            while page := self.page(kind, after, _IDS_A_STATEMENT):
-                after = page[-1].id
-                for item in page:
-                    yield from self._damage_of(kind, item.id)
-
-    def bytes_on_disk(self) -> int:
-        """Bytes of the catalog and of its log."""
-        files = (self._file, self._file.with_name(FILE_NAME + "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
-
-    def _damage_of(self, kind: Kind, item_id: str) -> Iterator[str]:
-        try:
-            if self.get(kind, item_id) is None:
-                yield f"{kind} {item_id!r}: its vector or its arrays are missing"
-        except DamagedError as error:
-            yield str(error)
+        Raises StorageError; nothing is lost then.
+        """
+        with translated(self._file):
+            (free,) = self._writer.execute("PRAGMA freelist_count").fetchone()
+            (pages,) = self._writer.execute("PRAGMA page_count").fetchone()
+            if free > pages * _FREE_TO_VACUUM:
+                self._writer.execute("VACUUM")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _bind(self, fingerprint: str, dimension: int) -> int:
         """The number of this model, after making sure that no row is of another one."""
@@ -285,12 +223,8 @@ class Catalog:
             "INSERT INTO tag VALUES (?, ?, ?)", ((number, tag, kind) for tag in tags)
         )
 
-    def _read(self, statement: str, *values: Any) -> list[Any]:
-        with self._readers.lent() as connection:
-            return connection.execute(statement, values).fetchall()
-
-
-def _parts(ids: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
-    for start in range(0, len(ids), _IDS_A_STATEMENT):
-        part = ids[start : start + _IDS_A_STATEMENT]
-        yield part, ",".join("?" * len(part))
+    def _put_attributes(self, number: int, kind: Kind, attributes: Sequence[Attribute]) -> None:
+        self._writer.executemany(
+            "INSERT INTO attribute VALUES (?, ?, ?, ?, ?)",
+            ((number, one.pointer, one.type, one.value, kind) for one in attributes),
+        )

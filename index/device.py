@@ -9,7 +9,8 @@ import faiss
 import numpy as np
 
 from index.errors import DeviceError, QueryError
-from index.vectors import Nearest, View, nearest_on_cpu
+from index.flat import SPARE, Nearest, nearest_on_cpu
+from index.vectors import View
 
 Device = Literal["auto", "cpu", "cuda"]
 UsedDevice = Literal["cpu", "cuda"]
@@ -49,8 +50,9 @@ class GpuCopy:
     """A `Nearest` that keeps the rows of the latest view on the GPU and searches there.
 
     FAISS's GPU indexes serve one call at a time, hence the lock: a search first uploads the rows
-    that were written since the last one. The few searches that the copy can't answer (more than
-    2,048 candidates, or a view older than the copy) run on the CPU, over the same matrix.
+    that were written since the last one. They know no dead rows, so more are fetched and the dead
+    left out. The few searches that the copy can't answer (more than 2,048 rows to fetch, most of
+    them filtered away, or a view older than the copy) run on the CPU, over the same matrix.
     """
 
     def __init__(self, to_gpu: Callable[[Any], Any], on_cpu: Nearest) -> None:
@@ -63,12 +65,15 @@ class GpuCopy:
 
     def __call__(self, view: View, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores (n, k) and row numbers (n, k), best first. Raises DeviceError."""
-        if k <= MAX_GPU_K:
+        take = min(k + min(view.rows - view.count, k + SPARE), view.rows)
+        if take <= MAX_GPU_K:
             try:
                 with self._lock:
                     if self._follow(view):
-                        scores, rows = self._index.search(queries, k)
-                        return scores, rows
+                        scores, rows = self._index.search(queries, take)
+                        found = _living(view, scores, rows, k)
+                        if found is not None:
+                            return found
             except RuntimeError as error:
                 raise DeviceError(f"the GPU can't search {view.rows:,} vectors: {error}") from error
         return self._on_cpu(view, queries, k)
@@ -84,6 +89,17 @@ class GpuCopy:
         if view.rows > self._index.ntotal:
             self._index.add(view.matrix[self._index.ntotal :])
         return True
+
+
+def _living(
+    view: View, scores: np.ndarray, rows: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    alive = view.alive[rows]
+    if (alive.sum(axis=1) < k).any():
+        return None
+    # A stable sort brings the living to the front and leaves them in their order.
+    places = np.argsort(~alive, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, places, axis=1), np.take_along_axis(rows, places, axis=1)
 
 
 def _to_gpu(index: Any) -> Any:

@@ -5,26 +5,32 @@ The verbs, and the checks at the door; who may do what at the same time is told 
 
 # A class with a method named `list` has to call the type by its full name.
 import builtins
-import logging
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import faiss
 import numpy as np
 
+from index.attributes import attributes
+from index.backup import backup
+from index.builder import Builder
 from index.catalog import Catalog
+from index.changes import Changes
 from index.connections import translated
-from index.derived import disagreements
+from index.derived import Loader, problems
 from index.device import Device, choose_device
-from index.errors import DamagedError, QueryError, StorageError
+from index.errors import QueryError
+from index.filter import Filter
 from index.live import Live
 from index.lock import FolderLock
 from index.migrations import FORMAT_VERSION
+from index.parts import search, search_exactly
+from index.plan import DEFAULT_PLAN, Plan
 from index.records import (
-    KINDS,
     Hits,
     Kind,
     Record,
@@ -38,12 +44,12 @@ from index.records import (
     is_id,
 )
 from index.rows import to_row
-from index.snapshot import Snapshot, sync_folder
-from index.vectors import search
+from index.segment_writer import sync_folder
+from index.segments import Segments
 
 MAX_PAGE = 1000
 
-log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 class EmbeddedIndex:
@@ -58,11 +64,13 @@ class EmbeddedIndex:
         *,
         device: Device = "auto",
         threads: int = 1,
+        plan: Plan = DEFAULT_PLAN,
     ) -> Self:
         """Opens a data directory, or makes one.
 
         fingerprint, dimension: of the model whose vectors it holds. device: where FAISS searches.
-        threads: of a search with many queries; a single query always runs on one.
+        threads: of a search with many queries; a single query always runs on one. plan: when a
+        main segment is built, and how well.
         Raises LockedError, FingerprintError, FormatError, DamagedError, DeviceError, StorageError,
         and QueryError for an option out of its range.
         """
@@ -80,12 +88,11 @@ class EmbeddedIndex:
             with translated(folder):
                 sync_folder(folder)
                 sync_folder(folder.absolute().parent)
-            snapshot = Snapshot(folder, fingerprint, dimension)
-            with translated(folder):
-                live = Live(catalog, snapshot, dimension, chosen, threads)
+            segments = Segments(folder, fingerprint, dimension)
+            segments.remove_all_but(catalog.segments().values())
+            live = Live(catalog, Loader(catalog, segments, dimension, chosen, threads))
             facts = {
                 "engine": "embedded",
-                "faiss_index": "Flat, inner product",
                 "faiss_version": faiss.__version__,
                 "device": chosen,
                 "threads": threads,
@@ -93,28 +100,31 @@ class EmbeddedIndex:
                 "dimension": dimension,
                 "format_version": FORMAT_VERSION,
             }
-            index = cls(folder, dimension, lock, catalog, snapshot, live, facts)
+            index = cls(dimension, lock, catalog, segments, live, plan, facts)
             undo.pop_all()
         return index
 
     def __init__(
         self,
-        folder: Path,
         dimension: int,
         lock: FolderLock,
         catalog: Catalog,
-        snapshot: Snapshot,
+        segments: Segments,
         live: Live,
+        plan: Plan,
         facts: Mapping[str, Any],
     ) -> None:
         """Takes over what `open` has opened."""
-        self._folder = folder
         self._dimension = dimension
         self._lock = lock
         self._catalog = catalog
-        self._snapshot = snapshot
+        self._segments = segments
         self._live = live
+        self._plan = plan
         self._facts = facts
+        self._builder = Builder(live, segments, plan)
+        # A segment may have been left out as damaged, or the process killed before one was built.
+        self._builder.look()
 
     def __enter__(self) -> Self:
         return self
@@ -140,18 +150,18 @@ class EmbeddedIndex:
             check_record(record, self._dimension)
         last = {(record.kind, record.id): record for record in records}
         rows = [to_row(record) for record in last.values()]
-        taken: set[tuple[Kind, str]] = set()
-        with self._live.exclusive() as vectors:
-            if rows:
-                with self._live.write() as changes:
-                    taken = self._catalog.put(rows)
-                    for kind in KINDS:
-                        added = [record for record in last.values() if record.kind == kind]
-                        if added:
-                            values = np.stack([record.vector for record in added])
-                            changes[kind] = vectors[kind].prepare(
-                                (), [record.id for record in added], values
-                            )
+
+        def write(changes: Changes) -> set[tuple[Kind, str]]:
+            if not rows:
+                return set()
+            numbers, replaced = self._catalog.put(rows)
+            for (kind, _), number in replaced.items():
+                changes.remove(kind, [number])
+            for number, record in zip(numbers, last.values(), strict=True):
+                changes.add(record.kind, [number], [record.id], [record.vector])
+            return set(replaced)
+
+        taken = self._write(write)
         new: builtins.list[bool] = []
         for record in records:
             new.append((record.kind, record.id) not in taken)
@@ -161,14 +171,15 @@ class EmbeddedIndex:
     def delete(self, kind: Kind, ids: Sequence[str]) -> int:
         """Deletes and tells how many of the ids existed; durable and gone from search on return."""
         check_kind(kind)
-        with self._live.exclusive() as vectors:
-            known = [item_id for item_id in dict.fromkeys(ids) if item_id in vectors[kind]]
-            if known:
-                with self._live.write() as changes:
-                    self._catalog.delete(kind, known)
-                    nothing = np.empty((0, self._dimension), np.float32)
-                    changes[kind] = vectors[kind].prepare(known, (), nothing)
-        return len(known)
+        distinct_ids = [item_id for item_id in dict.fromkeys(ids) if is_id(item_id)]
+
+        def write(changes: Changes) -> int:
+            numbers = self._catalog.delete(kind, distinct_ids)
+            if numbers:
+                changes.remove(kind, numbers)
+            return len(numbers)
+
+        return self._write(write)
 
     def update_metadata(
         self,
@@ -186,25 +197,51 @@ class EmbeddedIndex:
         if tags is not None:
             check_tags(tags)
             tags = distinct(tags)
-        with self._live.exclusive() as vectors:
-            if item_id not in vectors[kind]:
-                return False
-            with self._live.write():
-                self._catalog.update_metadata(kind, item_id, text, tags)
-        return True
+        if not is_id(item_id):
+            return False
+        found = attributes(json.loads(text))
+
+        def write(changes: Changes) -> bool:
+            there = self._catalog.update_metadata(kind, item_id, text, found, tags)
+            if there:
+                changes.touch()
+            return there
+
+        return self._write(write)
 
     # Reading: no method here waits for a write.
 
-    def search(self, kind: Kind, vectors: np.ndarray, k: int) -> Hits:
+    def search(self, kind: Kind, vectors: np.ndarray, k: int, filter: Filter | None = None) -> Hits:
         """The k items of one kind with the largest inner products, for each of (n, d) float32.
 
-        Order is total: score descending, then id ascending. Raises QueryError.
+        filter: only items that match it are looked at (`filter.py`), so k of them are found if
+        there are k. Order is total: score descending, then id ascending. Raises QueryError.
         """
         check_kind(kind)
         check_queries(vectors, k, self._dimension)
-        state = self._live.state
-        ids, scores = search(state.views[kind], vectors, k, state.nearest[kind])
-        return Hits(ids, scores, state.stamp.generation)
+        if filter is None:
+            state = self._live.state
+            parts = state.parts[kind]
+        else:
+            state, numbers = self._live.matching(kind, filter)
+            parts = state.parts[kind].only(numbers)
+        if filter is None and self._facts["device"] == "cuda":
+            found = search_exactly(parts, vectors, k)
+        else:
+            found = search(
+                parts,
+                vectors,
+                k,
+                exact_rows=self._plan.exact_rows,
+                threads=self._facts["threads"],
+            )
+            if filter is None:
+                self._builder.monitor.offer(kind, parts, vectors, k, found)
+        return Hits(
+            [[item_id for _, item_id in hits] for hits in found],
+            [np.array([score for score, _ in hits], np.float32) for hits in found],
+            state.stamp.generation,
+        )
 
     def get(self, kind: Kind, item_id: str) -> Record | None:
         """Everything about one item. Raises DamagedError."""
@@ -241,65 +278,75 @@ class EmbeddedIndex:
     def count(self, kind: Kind) -> int:
         """How many items of a kind a search sees."""
         check_kind(kind)
-        return self._live.state.views[kind].count
+        return self._live.state.parts[kind].count
 
     def stats(self) -> dict[str, Any]:
         """What the index holds, where, and how it searches; `device` is the one really in use."""
         state = self._live.state
+        mains = [parts.main for parts in state.parts.values() if parts.main is not None]
         return {
             **self._facts,
             "counts": state.counts,
             "generation": state.stamp.generation,
-            "bytes_on_disk": self._catalog.bytes_on_disk() + self._snapshot.bytes_on_disk(),
-            "bytes_in_memory": sum(view.matrix.nbytes for view in state.views.values()),
+            "writes_waiting": self._live.waiting,
+            "segments": {kind: parts.facts for kind, parts in state.parts.items()},
+            "building": self._builder.busy,
+            "build_failures": dict(self._builder.failures),
+            "measured_recall": self._builder.monitor.stats(),
+            "bytes_on_disk": self._catalog.bytes_on_disk() + sum(m.bytes_on_disk for m in mains),
+            "bytes_in_memory": sum(parts.delta.matrix.nbytes for parts in state.parts.values()),
         }
 
     # Care.
-
-    def snapshot(self) -> None:
-        """Saves the vectors beside the catalog, so that the next opening is quick.
-
-        `close` does it too. Writes go on meanwhile. Raises StorageError.
-        """
-        with translated(self._folder):
-            self._live.save()
 
     def verify(self) -> Report:
         """Reads everything back: pages, checksums, and that FAISS holds what the catalog holds.
 
         Writes wait until it is done, searches don't.
         """
-        with self._live.exclusive() as vectors:
-            problems: builtins.list[str] = []
-            for check in (self._catalog.damage(), disagreements(self._catalog, vectors)):
-                try:
-                    problems.extend(check)
-                except DamagedError as error:
-                    problems.append(str(error))
-            return Report(self._live.state.counts, tuple(dict.fromkeys(problems)))
+        with self._live.exclusive() as state:
+            found = problems(self._catalog, self._segments, state.parts)
+            return Report(state.counts, found)
 
     def rebuild(self) -> Report:
-        """Throws away the snapshot and the vectors in memory and makes both again.
+        """Throws away everything derived and makes it again from the catalog.
 
-        Writes wait until it is done; searches go on with the old vectors until the new ones are
-        there. Raises DamagedError when the catalog itself is damaged.
+        Writes wait until the catalog is read; searches go on with the old vectors until the new
+        ones are there. Raises DamagedError when the catalog itself is damaged, StorageError.
         """
-        with self._live.exclusive(), translated(self._folder):
-            self._live.forget_snapshot()
-            self._live.restart()
-            self._live.save()
-            return Report(self._live.state.counts, ())
+        with self._builder.paused(), self._live.exclusive():
+            self._live.forget_segments()
+        self._builder.merge()
+        return Report(self._live.state.counts, ())
+
+    def backup(self, target: Path) -> None:
+        """Makes the folder `target`, a consistent copy of the collection as it is now.
+
+        Neither writes nor searches wait. `index.backup.restore` puts it back. Raises StorageError
+        when the folder is there already or the disk refuses; there is no folder then.
+        """
+        backup(self._catalog.copy_to, target)
+
+    def compact(self) -> None:
+        """Merges everything into the main segments and gives free space back to the disk.
+
+        Writes wait for the second part of it, searches don't. It takes twice the free space of the
+        catalog while it lasts. Raises StorageError; nothing is lost then.
+        """
+        self._builder.merge()
+        with self._live.exclusive():
+            self._catalog.vacuum()
 
     def close(self) -> None:
-        """Finishes the write in progress, saves a snapshot, lets go of files. Idempotent."""
+        """Finishes the write in progress, gives up a build, lets go of files. Idempotent."""
+        self._builder.close()
         with self._live.closing() as still_open:
             if not still_open:
                 return
-            try:
-                self.snapshot()
-            except StorageError as error:
-                # Nothing is lost: the next opening reads the catalog instead.
-                log.warning("no snapshot of the vectors was saved: %s", error)
-            finally:
-                self._catalog.close()
-                self._lock.release()
+            self._catalog.close()
+            self._lock.release()
+
+    def _write(self, write: Callable[[Changes], Result]) -> Result:
+        result = self._live.write(write)
+        self._builder.look()
+        return result

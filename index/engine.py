@@ -3,10 +3,12 @@
 # A class with a method named `list` has to call the type by its full name.
 import builtins
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from index.filter import Filter
 from index.records import Hits, Kind, Record, Report
 
 
@@ -38,9 +40,10 @@ class Index(Protocol):
         """Replaces the metadata, and the tags when given; False when there is no such item."""
         ...
 
-    def search(self, kind: Kind, vectors: np.ndarray, k: int) -> Hits:
+    def search(self, kind: Kind, vectors: np.ndarray, k: int, filter: Filter | None = None) -> Hits:
         """The k items of one kind with the largest inner products, for each of (n, d) float32.
 
+        Only items that match the filter are looked at, so k of them are found if there are k.
         Order is total: score descending, then id ascending. Raises QueryError. An item that is
         deleted between a search and the fetch of its hits is None in that fetch.
         """
@@ -74,16 +77,20 @@ class Index(Protocol):
         """Counts, bytes, engine, FAISS index type, device in use, fingerprint, generation."""
         ...
 
-    def snapshot(self) -> None:
-        """Saves what makes the next opening quick."""
-        ...
-
     def verify(self) -> Report:
         """Reads everything back and compares the derived with the truth."""
         ...
 
     def rebuild(self) -> Report:
         """Throws away everything derived and makes it again."""
+        ...
+
+    def backup(self, target: Path) -> None:
+        """Makes a folder with a consistent copy; nothing waits for it."""
+        ...
+
+    def compact(self) -> None:
+        """Merges what writes have left scattered, and gives free space back."""
         ...
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 StoreError
 ├── RecordError         an id, record, metadata or tag refused at the door (names field and limit)
 ├── QueryError          a search, a page or an option out of its range
+│   └── FilterError     a filter that can't be read (names the field and the operator)
 ├── FingerprintError    the rows were made by another model
 ├── FormatError         the data directory has a format that this version doesn't know
 ├── LockedError         another process has the data directory open
@@ -24,6 +25,10 @@ class RecordError(StoreError):
 
 class QueryError(StoreError):
     """A search, a page or an option is out of its range."""
+
+
+class FilterError(QueryError):
+    """A filter can't be read; names the place in it, the field and the operator."""
 
 
 class FingerprintError(StoreError):

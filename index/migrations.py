@@ -3,14 +3,19 @@
 The number of steps applied is the format version, kept in SQLite's own `user_version`.
 """
 
+import json
 import sqlite3
+from collections.abc import Callable
 
-from index.errors import FormatError
+from index.attributes import attributes
+from index.errors import DamagedError, FormatError
+
+Step = str | Callable[[sqlite3.Connection], None]
 
 # "SLIX": tells our catalog from any other SQLite file.
 APPLICATION_ID = 0x534C4958
 
-_FIRST = (
+_FIRST: tuple[Step, ...] = (
     # At most one row: every item of a catalog is made by the same model.
     """CREATE TABLE model (
         number INTEGER PRIMARY KEY,
@@ -62,14 +67,55 @@ _FIRST = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+
+def _index_metadata(connection: sqlite3.Connection) -> None:
+    """Fills `attribute` for the items that are there."""
+    for number, kind, item_id, text in connection.execute(
+        "SELECT number, kind, id, metadata FROM item"
+    ):
+        try:
+            found = attributes(json.loads(text))
+        except ValueError as error:
+            raise DamagedError(
+                f"{kind} {item_id!r}: its metadata can't be read: {error}"
+            ) from error
+        connection.executemany(
+            "INSERT INTO attribute VALUES (?, ?, ?, ?, ?)",
+            ((number, one.pointer, one.type, one.value, kind) for one in found),
+        )
+
+
+_SECOND: tuple[Step, ...] = (
+    # Numbers are never used twice, so that a number means one version of one item for good.
+    "ALTER TABLE state ADD COLUMN last_number INTEGER NOT NULL DEFAULT 0",
+    "UPDATE state SET last_number = (SELECT coalesce(max(number), 0) FROM item)",
+    # The values of the metadata, for filters (`attributes.py`). `value` has no affinity: numbers
+    # compare with numbers, texts with texts. The key's columns come first, because SQLite 3.40's
+    # integrity_check looks for NULL in the wrong columns otherwise.
+    """CREATE TABLE attribute (
+        number INTEGER NOT NULL REFERENCES item (number) ON DELETE CASCADE,
+        pointer TEXT NOT NULL,
+        type TEXT NOT NULL,
+        value NOT NULL,
+        kind TEXT NOT NULL,
+        PRIMARY KEY (number, pointer, type, value)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX attribute_by_value ON attribute (kind, pointer, type, value)",
+    # The main segment in use (`segment.py`).
+    "CREATE TABLE segment (kind TEXT PRIMARY KEY, token TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX item_by_kind ON item (kind)",
+    _index_metadata,
+)
+
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _SECOND)
 FORMAT_VERSION = len(MIGRATIONS)
 
 
 def migrate(connection: sqlite3.Connection, name: str) -> None:
     """Applies the steps that are missing, each in one transaction with its number.
 
-    Raises FormatError when the file is not a catalog, or is one of a later version.
+    Raises FormatError when the file is not a catalog, or is one of a later version; DamagedError
+    when a row that a step has to read is damaged.
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
@@ -85,9 +131,13 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for statement in statements:
-                connection.execute(statement)
+                if isinstance(statement, str):
+                    connection.execute(statement)
+                else:
+                    statement(connection)
             connection.execute(f"PRAGMA user_version = {number}")
             connection.execute("COMMIT")
-        except sqlite3.Error:
-            connection.execute("ROLLBACK")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from index.attributes import Attribute, attributes
 from index.errors import DamagedError
 from index.packing import pack, seal, unpack_all, unseal
 from index.records import Kind, Record, distinct, encode_metadata
@@ -25,6 +26,7 @@ class Row:
     id: str
     kind: Kind
     metadata: str
+    attributes: tuple[Attribute, ...]
     tags: tuple[str, ...]
     text: str | None
     content_hash: str
@@ -35,10 +37,13 @@ class Row:
 
 def to_row(record: Record) -> Row:
     """Encodes a checked record. Raises RecordError for metadata or arrays that can't be stored."""
+    metadata = encode_metadata(record.metadata)
     return Row(
         id=record.id,
         kind=record.kind,
-        metadata=encode_metadata(record.metadata),
+        metadata=metadata,
+        # Of the text and not of the mapping: JSON makes texts of keys that are none.
+        attributes=tuple(attributes(json.loads(metadata))),
         tags=distinct(record.tags),
         text=record.text,
         content_hash=record.content_hash,

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 
 from index.embedded import EmbeddedIndex
 from index.engine import Index
+from index.plan import Plan
 from model.bundle import load_bundle
 from model.matcher import Matcher
 from service.errors import StartError
@@ -39,11 +41,17 @@ def open_collection(settings: Settings) -> Iterator[Collection]:
         matcher.dimension,
         device=settings.device,
         threads=settings.faiss_threads,
+        plan=Plan(as_queries=_as_queries),
     )
     try:
         yield Collection(settings, matcher, index, resolve_device(settings.device))
     finally:
         index.close()
+
+
+def _as_queries(vectors: np.ndarray) -> np.ndarray:
+    """Stored vectors as a query of the other kind: the hubness offset counts in full."""
+    return np.hstack([vectors[:, :-1], np.ones((len(vectors), 1), np.float32)])
 
 
 def load_matcher(settings: Settings) -> Matcher:

@@ -10,7 +10,7 @@ import numpy as np
 
 from index.embedded import EmbeddedIndex
 from index.records import Record
-from tests.index.samples import FINGERPRINT, record
+from tests.index.samples import FINGERPRINT, SMALL, record
 
 DIMENSION = 64
 
@@ -38,7 +38,7 @@ def apply(truth: dict[str, Record], number: int) -> None:
 
 def main() -> None:
     folder, number = Path(sys.argv[1]), int(sys.argv[2])
-    index = EmbeddedIndex.open(folder, FINGERPRINT, DIMENSION)
+    index = EmbeddedIndex.open(folder, FINGERPRINT, DIMENSION, plan=SMALL)
     while True:
         upserts, deletes = operation(number)
         if upserts:
@@ -46,8 +46,6 @@ def main() -> None:
         else:
             index.delete("image", deletes)
         print(number, flush=True)
-        if number % 7 == 0:
-            index.snapshot()
         number += 1
 
 

@@ -1,13 +1,18 @@
 """Records to store, and the plain-Python truth to compare a search with."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from index.plan import Plan
 from index.records import Kind, Record
+from index.vectors import Vectors, View
 
 DIMENSION = 8
+# Segments of a few items, every list probed, so that what is found is exact.
+SMALL = Plan(flat_rows=8, delta_rows=8, recall_target=1.0, exact_rows=0, exact_answer_every_s=0.0)
 FINGERPRINT = "a" * 64
 OTHER_FINGERPRINT = "b" * 64
 
@@ -41,6 +46,39 @@ def record(
         thumbnail=rng.bytes(40) if kind == "image" else None,
         content_hash=f"{seed:064x}",
     )
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    """Waits until it holds; fails after ten seconds."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "it never came true"
+
+
+class Filled:
+    """Vectors with ids, numbered as the catalog would."""
+
+    def __init__(self, dimension: int) -> None:
+        self.vectors = Vectors(dimension)
+        self._dimension = dimension
+        self._number_of: dict[str, int] = {}
+        self._last = 0
+
+    def add(self, ids: Sequence[str], values: np.ndarray) -> View:
+        """Adds or replaces, and returns the new view."""
+        numbers = list(range(self._last + 1, self._last + 1 + len(ids)))
+        self._last += len(ids)
+        gone = [self._number_of[id_] for id_ in ids if id_ in self._number_of]
+        self._number_of.update(zip(ids, numbers, strict=True))
+        self.vectors.publish(self.vectors.prepare(gone, numbers, ids, values))
+        return self.vectors.view
+
+    def remove(self, ids: Sequence[str]) -> View:
+        """Removes those that are there, and returns the new view."""
+        gone = [self._number_of.pop(id_) for id_ in ids if id_ in self._number_of]
+        nothing = np.empty((0, self._dimension), np.float32)
+        self.vectors.publish(self.vectors.prepare(gone, (), (), nothing))
+        return self.vectors.view
 
 
 def best(items: Mapping[str, np.ndarray], query: np.ndarray, k: int) -> list[tuple[str, float]]:

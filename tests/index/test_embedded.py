@@ -233,7 +233,6 @@ def test_an_empty_directory_takes_the_next_model(open_index: Opener) -> None:
 
 def test_stats_tell_what_is_really_there(index: EmbeddedIndex, folder: Path) -> None:
     index.upsert([record("a"), record("b"), record("c", "text")])
-    index.snapshot()
     stats = index.stats()
     on_disk = sum(f.stat().st_size for f in folder.iterdir() if not f.name.endswith("-shm"))
     assert stats.pop("bytes_on_disk") == pytest.approx(on_disk, abs=64)
@@ -242,13 +241,20 @@ def test_stats_tell_what_is_really_there(index: EmbeddedIndex, folder: Path) -> 
     assert stats == {
         "engine": "embedded",
         "counts": {"image": 2, "text": 1},
-        "faiss_index": "Flat, inner product",
         "device": index.stats()["device"],
         "threads": 1,
         "fingerprint": FINGERPRINT,
         "dimension": DIMENSION,
         "generation": 1,
-        "format_version": 1,
+        "writes_waiting": 0,
+        "segments": {
+            "image": {"faiss_index": "Flat", "main_rows": 0, "main_dead": 0, "delta_rows": 2},
+            "text": {"faiss_index": "Flat", "main_rows": 0, "main_dead": 0, "delta_rows": 1},
+        },
+        "building": False,
+        "build_failures": {},
+        "measured_recall": {},
+        "format_version": 2,
     }
 
 
@@ -270,7 +276,7 @@ def test_a_closed_index_says_so(open_index: Opener) -> None:
         lambda: index.fetch("image", ["a"]),
         lambda: index.count("image"),
         lambda: index.stats(),
-        lambda: index.snapshot(),
+        lambda: index.compact(),
         lambda: index.verify(),
         lambda: index.rebuild(),
     ):

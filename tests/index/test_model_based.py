@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from index.embedded import EmbeddedIndex
+from index.filter import Tagged
 from index.records import KINDS, Kind, Record
-from tests.index.samples import DIMENSION, FINGERPRINT, best, record, same
+from tests.index.samples import DIMENSION, FINGERPRINT, SMALL, best, record, same
 
 kinds = st.sampled_from(KINDS)
-ids = st.sampled_from([f"id{n}" for n in range(9)])
+ids = st.sampled_from([f"id{n}" for n in range(30)])
 # Few distinct vectors, so that ties are common.
 seeds = st.integers(0, 5)
 
@@ -24,10 +25,9 @@ class Engine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.index = self.opened()
         self.truth: dict[tuple[Kind, str], Record] = {}
-        self.writes = 0
 
     def opened(self) -> EmbeddedIndex:
-        return EmbeddedIndex.open(Path(self.folder.name), FINGERPRINT, DIMENSION)
+        return EmbeddedIndex.open(Path(self.folder.name), FINGERPRINT, DIMENSION, plan=SMALL)
 
     def teardown(self) -> None:
         if hasattr(self, "index"):
@@ -35,7 +35,7 @@ class Engine(RuleBasedStateMachine):
             self.index.close()
             self.folder.cleanup()
 
-    @rule(items=st.lists(st.tuples(kinds, ids, seeds), max_size=6))
+    @rule(items=st.lists(st.tuples(kinds, ids, seeds), max_size=20))
     def upsert(self, items: list[tuple[Kind, str, int]]) -> None:
         expected = []
         records = [record(id_, kind, seed=seed, tags=(f"t{seed}",)) for kind, id_, seed in items]
@@ -43,15 +43,13 @@ class Engine(RuleBasedStateMachine):
             expected.append((one.kind, one.id) not in self.truth)
             self.truth[one.kind, one.id] = one
         assert self.index.upsert(records) == expected
-        self.writes += bool(records)
 
-    @rule(kind=kinds, some=st.lists(ids, max_size=4))
+    @rule(kind=kinds, some=st.lists(ids, max_size=9))
     def delete(self, kind: Kind, some: list[str]) -> None:
         there = {id_ for id_ in some if (kind, id_) in self.truth}
         for id_ in there:
             del self.truth[kind, id_]
         assert self.index.delete(kind, some) == len(there)
-        self.writes += bool(there)
 
     @rule()
     def reopen(self) -> None:
@@ -62,6 +60,10 @@ class Engine(RuleBasedStateMachine):
     def rebuild(self) -> None:
         assert self.index.rebuild().ok
 
+    @rule()
+    def compact(self) -> None:
+        self.index.compact()
+
     @rule(kind=kinds, seed=st.integers(0, 99), k=st.integers(1, 12))
     def search(self, kind: Kind, seed: int, k: int) -> None:
         query = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
@@ -69,7 +71,14 @@ class Engine(RuleBasedStateMachine):
         hits = self.index.search(kind, query[None], k)
         found = list(zip(hits.ids[0], hits.scores[0].tolist(), strict=True))
         assert found == best(items, query, k)
-        assert hits.generation == self.writes
+        tagged = {
+            id_: one.vector
+            for (of, id_), one in self.truth.items()
+            if of == kind and {"t1", "t2"} & {*one.tags}
+        }
+        hits = self.index.search(kind, query[None], k, Tagged(("t1", "t2")))
+        found = list(zip(hits.ids[0], hits.scores[0].tolist(), strict=True))
+        assert found == best(tagged, query, k)
 
     @rule(kind=kinds, some=st.lists(ids, max_size=9))
     def fetch(self, kind: Kind, some: list[str]) -> None:

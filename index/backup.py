@@ -1,0 +1,100 @@
+"""A copy of a collection that is taken while it is in use, and putting one back.
+
+A backup is a folder with a catalog, and nothing derived: main segments are built again where it is
+restored. It appears whole or not at all.
+"""
+
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from shutil import rmtree
+
+from index.connections import translated
+from index.errors import DamagedError, FormatError
+from index.lock import FolderLock
+from index.migrations import APPLICATION_ID, FORMAT_VERSION
+from index.reads import FILE_NAME
+from index.segment_writer import sync_folder
+
+
+def backup(copy_to: Callable[[Path], None], target: Path) -> None:
+    """Makes the folder `target`, which must not be there yet.
+
+    copy_to: writes a consistent copy of the catalog to a file. Raises StorageError, and
+    StorageFullError; there is no folder then.
+    """
+    with translated(target):
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        beside = target.with_name(target.name + ".new")
+        beside.mkdir(parents=True)
+        try:
+            copy_to(beside / FILE_NAME)
+            _sync(beside / FILE_NAME)
+            sync_folder(beside)
+            beside.rename(target)
+            sync_folder(target.absolute().parent)
+        except BaseException:
+            # On a full disk the space is needed for better things.
+            rmtree(beside)
+            raise
+
+
+def restore(source: Path, folder: Path) -> None:
+    """Puts a backup into a data directory, which must hold no catalog yet.
+
+    Every page of it is checked first. Raises DamagedError, FormatError, LockedError, StorageError;
+    the data directory is as it was then.
+    """
+    saved, file = source / FILE_NAME, folder / FILE_NAME
+    with translated(folder):
+        check(saved)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(folder)
+        try:
+            if file.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
+            # The log of a catalog that was removed would be played into this one.
+            for ending in ("-wal", "-shm"):
+                file.with_name(FILE_NAME + ending).unlink(missing_ok=True)
+            beside = file.with_name(FILE_NAME + ".new")
+            try:
+                shutil.copyfile(saved, beside)
+                _sync(beside)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
+            beside.rename(file)
+            sync_folder(folder)
+            sync_folder(folder.absolute().parent)
+        finally:
+            lock.release()
+
+
+def check(file: Path) -> None:
+    """Raises DamagedError or FormatError unless this is a whole catalog of a format we know."""
+    with translated(file):
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if application != APPLICATION_ID:
+                raise FormatError(f"{file} is an SQLite file, but not a catalog of ours")
+            if version > FORMAT_VERSION:
+                raise FormatError(
+                    f"{file} has format {version}; this version knows formats up to"
+                    f" {FORMAT_VERSION}"
+                )
+            (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        finally:
+            connection.close()
+    if first != "ok":
+        raise DamagedError(f"{file} is damaged: {first}")
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())

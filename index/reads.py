@@ -1,0 +1,221 @@
+"""Everything that is asked of the catalog. With `catalog.py` the only file with SQL.
+
+Reads come from any thread, on connections of their own, and see the last commit, whole. Each is
+one statement or one read transaction, so it never mixes two states.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.connections import Readers, translated
+from index.errors import DamagedError
+from index.filter_sql import Condition
+from index.records import KINDS, Kind, Record
+from index.rows import read_arrays, read_record, read_thumbnail, read_vector
+
+FILE_NAME = "catalog.sqlite"
+# SQLite allows 32,766 parameters a statement; a few hundred are as fast and parse quicker.
+_IDS_A_STATEMENT = 500
+_ROWS_A_READ = 4096
+
+_ITEM_COLUMNS = "i.id, i.kind, i.metadata, i.tags, i.text, i.content_hash, i.created, i.updated"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Names one committed state: the generation, and a token that no other history shares."""
+
+    generation: int
+    token: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class VectorPart:
+    """Some items of one kind. numbers: (n,) int64, ascending. vectors: (n, d) float32."""
+
+    numbers: np.ndarray
+    ids: list[str]
+    vectors: np.ndarray
+
+
+class CatalogReads:
+    """The reading half of `Catalog`."""
+
+    def __init__(self, file: Path, dimension: int) -> None:
+        self._file = file
+        self._dimension = dimension
+        self._readers = Readers(file)
+
+    def stamp(self) -> Stamp:
+        """The last committed state."""
+        return Stamp(*self._read("SELECT generation, token FROM state")[0])
+
+    def get(self, kind: Kind, item_id: str) -> Record | None:
+        """Everything about an item. Raises DamagedError when a blob is not what was written."""
+        rows = self._read(
+            f"SELECT {_ITEM_COLUMNS}, v.vector, a.arrays, t.jpeg FROM item i"
+            " JOIN vector v USING (number) JOIN arrays a USING (number)"
+            " LEFT JOIN thumbnail t USING (number) WHERE i.kind = ? AND i.id = ?",
+            kind,
+            item_id,
+        )
+        if not rows:
+            return None
+        *item, vector, arrays, jpeg = rows[0]
+        return read_record(
+            item,
+            vector=read_vector(kind, item_id, vector, self._dimension),
+            arrays=read_arrays(kind, [item_id], [arrays])[0],
+            thumbnail=None if jpeg is None else read_thumbnail(kind, item_id, jpeg),
+        )
+
+    def fetch(self, kind: Kind, ids: Sequence[str]) -> dict[str, Record]:
+        """Those of the items that exist, with arrays, without vector and thumbnail."""
+        found: dict[str, Record] = {}
+        for part, marks in parts_of(ids):
+            rows = self._read(
+                f"SELECT {_ITEM_COLUMNS}, a.arrays FROM item i JOIN arrays a USING (number)"
+                f" WHERE i.kind = ? AND i.id IN ({marks})",
+                kind,
+                *part,
+            )
+            arrays = read_arrays(kind, [row[0] for row in rows], [row[-1] for row in rows])
+            for row, own in zip(rows, arrays, strict=True):
+                found[row[0]] = read_record(row[:-1], arrays=own)
+        return found
+
+    def page(self, kind: Kind, after: str | None, limit: int) -> list[Record]:
+        """Items in order of id, without vector, arrays and thumbnail."""
+        rows = self._read(
+            f"SELECT {_ITEM_COLUMNS} FROM item i WHERE kind = ? AND id > ? ORDER BY id LIMIT ?",
+            kind,
+            after or "",
+            limit,
+        )
+        return [read_record(row) for row in rows]
+
+    def thumbnail(self, item_id: str) -> bytes | None:
+        """The JPEG of a picture. Raises DamagedError."""
+        rows = self._read(
+            "SELECT t.jpeg FROM item i JOIN thumbnail t USING (number)"
+            " WHERE i.kind = 'image' AND i.id = ?",
+            item_id,
+        )
+        return read_thumbnail("image", item_id, rows[0][0]) if rows else None
+
+    def tag_counts(self, kind: Kind) -> dict[str, int]:
+        """How many items carry each tag, most frequent first, then by name."""
+        return dict(
+            self._read(
+                "SELECT tag, count(*) FROM tag WHERE kind = ? GROUP BY tag ORDER BY 2 DESC, 1",
+                kind,
+            )
+        )
+
+    def segments(self) -> dict[Kind, str]:
+        """The token of the main segment in use, of the kinds that have one."""
+        return dict(self._read("SELECT kind, token FROM segment"))
+
+    def numbers(self, kind: Kind, last: int) -> np.ndarray:
+        """(n,) int64, ascending: the numbers of the items of a kind, up to this one."""
+        rows = self._read(
+            "SELECT number FROM item WHERE kind = ? AND number <= ? ORDER BY number", kind, last
+        )
+        return np.fromiter((number for (number,) in rows), np.int64, len(rows))
+
+    def vectors(self, kind: Kind, after: int = 0) -> Iterator[VectorPart]:
+        """The vectors of a kind in order of number, after this number. Raises DamagedError."""
+        while rows := self._read(
+            "SELECT i.number, i.id, v.vector FROM item i JOIN vector v USING (number)"
+            " WHERE i.kind = ? AND i.number > ? ORDER BY i.number LIMIT ?",
+            kind,
+            after,
+            _ROWS_A_READ,
+        ):
+            after = rows[-1][0]
+            yield VectorPart(
+                np.array([number for number, _, _ in rows], np.int64),
+                [item_id for _, item_id, _ in rows],
+                np.stack([read_vector(kind, id_, blob, self._dimension) for _, id_, blob in rows]),
+            )
+
+    def matching(self, kind: Kind, condition: Condition, stamp: Stamp) -> np.ndarray | None:
+        """(n,) int64, ascending: the numbers of the items that match in the state of this stamp.
+
+        condition: of this kind (`filter_sql.py`). None when the last commit is of another state.
+        """
+        with self._readers.lent() as connection:
+            connection.execute("BEGIN")
+            try:
+                last = connection.execute("SELECT generation, token FROM state").fetchone()
+                if Stamp(*last) != stamp:
+                    return None
+                found = connection.execute(
+                    f"SELECT number FROM item WHERE kind = ? AND {condition.sql} ORDER BY number",
+                    (kind, *condition.parameters),
+                ).fetchall()
+            finally:
+                connection.execute("ROLLBACK")
+        return np.fromiter((number for (number,) in found), np.int64, len(found))
+
+    def copy_to(self, file: Path) -> None:
+        """Writes the last commit, whole, to a new file; writes go on meanwhile. Not synced.
+
+        The copy names no main segments, since they are not copied. Raises StorageError.
+        """
+        with self._readers.lent() as connection:
+            # Of the query-only connections' own doing: the copy is another database.
+            connection.execute("PRAGMA query_only = OFF")
+            try:
+                connection.execute("VACUUM INTO ?", (str(file),))
+            finally:
+                connection.execute("PRAGMA query_only = ON")
+        with translated(file):
+            copy = sqlite3.connect(file)
+            try:
+                with copy:
+                    copy.execute("DELETE FROM segment")
+            finally:
+                copy.close()
+
+    def damage(self) -> Iterator[str]:
+        """A sentence for each thing that is not as it was written: pages, blobs, missing parts."""
+        for (line,) in self._read("PRAGMA integrity_check"):
+            if line != "ok":
+                yield f"{FILE_NAME}: {line}"
+        for row in self._read("PRAGMA foreign_key_check"):
+            yield f"{FILE_NAME}: row {row[1]} of {row[0]} belongs to no item"
+        for kind in KINDS:
+            after: str | None = None
+            while page := self.page(kind, after, _IDS_A_STATEMENT):
+                after = page[-1].id
+                for item in page:
+                    yield from self._damage_of(kind, item.id)
+
+    def bytes_on_disk(self) -> int:
+        """Bytes of the catalog and of its log."""
+        files = (self._file, self._file.with_name(FILE_NAME + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def _damage_of(self, kind: Kind, item_id: str) -> Iterator[str]:
+        try:
+            if self.get(kind, item_id) is None:
+                yield f"{kind} {item_id!r}: its vector or its arrays are missing"
+        except DamagedError as error:
+            yield str(error)
+
+    def _read(self, statement: str, *values: Any) -> list[Any]:
+        with self._readers.lent() as connection:
+            return connection.execute(statement, values).fetchall()
+
+
+def parts_of(ids: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """Ids in parts that one statement takes, each with a parameter's mark for every id."""
+    for start in range(0, len(ids), _IDS_A_STATEMENT):
+        part = ids[start : start + _IDS_A_STATEMENT]
+        yield part, ",".join("?" * len(part))
