@@ -41,6 +41,11 @@ def code_pictures(
 @torch.inference_mode()
 def code_texts(network: Network, texts: Sequence[TrunkText], batch: int = 128) -> Codes:
     """Trunk texts to codes, in order; each batch holds texts of like length."""
+    return texts_by_length(network, texts, batch)
+
+
+def texts_by_length(network: Network, texts: Sequence[TrunkText], batch: int) -> Codes:
+    """The same for training, with gradients: padding would cost as much as words."""
     device = str(next(network.parameters()).device)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i].spans))
     parts = [
@@ -49,18 +54,6 @@ def code_texts(network: Network, texts: Sequence[TrunkText], batch: int = 128) -
     ]
     back = torch.tensor(order, device=device).argsort()
     return take(concatenate(parts), back)
-
-
-def texts_by_length(network: Network, texts: Sequence[TrunkText], parts: int = 2) -> Codes:
-    """Trunk texts to codes, in order, short ones apart from long ones: padding costs as much."""
-    device = str(next(network.parameters()).device)
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i].states))
-    size = -(-len(order) // parts)
-    codes = [
-        network.texts(collate([texts[i] for i in order[start : start + size]]).to(device))
-        for start in range(0, len(order), size)
-    ]
-    return take(concatenate(codes), torch.tensor(order, device=device).argsort())
 
 
 def take(codes: Codes, rows: slice | Tensor) -> Codes:

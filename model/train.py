@@ -246,7 +246,8 @@ class Trainer:
             pictures = self.network.pictures(
                 torch.from_numpy(arrays).to(ranks.device).float(), options.kept_regions
             )
-            texts = texts_by_length(self.network, trunk_texts[mine.captions])
+            own = trunk_texts[mine.captions]
+            texts = texts_by_length(self.network, own, batch=-(-len(own) // 2))
         pictures = single_precision(pictures)
         texts = gather_codes(
             ranks,
