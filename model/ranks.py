@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import torch
+import torch.distributed.nn.functional
 from torch import Tensor, distributed, nn
 
 from model.alignment import Codes, Nodes
@@ -113,6 +114,9 @@ def ranks(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Ranks]:
         torch.cuda.set_device(number)
         kind = f"cuda:{number}"
     back_end = "gloo" if kind == "cpu" else "nccl"
+    # torch.distributed.nn has the group that exists when it's first imported, which optimisers do,
+    # among its default arguments: that group would never be let go, and its threads, still running
+    # when the interpreter ends, now and then abort the process. So it's imported above.
     distributed.init_process_group(back_end, timeout=LONGEST_WAIT)
     try:
         yield ManyRanks(kind)

@@ -64,6 +64,12 @@ def test_two_ranks_end_with_the_same_weights(two_ranks: Path) -> None:
         torch.testing.assert_close(first[name], second[name], rtol=0, atol=0)
 
 
+def test_no_thread_of_the_group_outlives_the_training(two_ranks: Path) -> None:
+    for rank in (0, 1):
+        threads = (two_ranks / f"rank{rank}.threads").read_text().split()
+        assert threads and not [name for name in threads if "gloo" in name]
+
+
 def test_two_ranks_lower_the_loss(two_ranks: Path) -> None:
     lines = curve_of(two_ranks / "run")
     assert [line["epoch"] for line in lines] == [1, 2]

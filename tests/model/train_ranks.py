@@ -1,7 +1,7 @@
 """Trains on a precomputed folder as one of the ranks that `torchrun` starts; started by tests.
 
 Arguments: the data set, and the folder for the run and for `rank0.pt`, `rank1.pt`: what each rank
-ends with.
+ends with. `rank0.threads` names the threads that still run after it.
 """
 
 import sys
@@ -33,6 +33,8 @@ def main(data: Path, out: Path) -> None:
         )
         trainer.run(ignore)
         torch.save(trainer.network.state_dict(), out / f"rank{joined.rank}.pt")
+    threads = [task.joinpath("comm").read_text() for task in Path("/proc/self/task").iterdir()]
+    (out / f"rank{joined.rank}.threads").write_text("".join(threads))
 
 
 if __name__ == "__main__":
