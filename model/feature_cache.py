@@ -17,7 +17,7 @@ from model.dataset import Example
 from model.errors import DataError, PictureError
 from model.picture import decode
 from model.progress import Progress
-from model.regions import RegionExtractor
+from model.region_extractor import RegionExtractor
 from model.views import view
 
 

@@ -11,6 +11,7 @@ from model.alignment import Alignment, Codes
 from model.config import ModelConfig
 from model.encoders import PictureEncoder, TextEncoder
 from model.first_stage import first_stage
+from model.grid import GridTail
 from model.regions import some_regions
 from model.words import PretrainedTail, TextBatch, text_tail
 
@@ -33,7 +34,7 @@ class Network(nn.Module):
     def start_from_pretrained(self) -> None:
         """Fills all tails with the weights that training starts from."""
         for part in self.modules():
-            if isinstance(part, regions.GridTail):
+            if isinstance(part, GridTail):
                 part.start_from_imagenet()
             elif isinstance(part, PretrainedTail):
                 part.start_from_pretrained()

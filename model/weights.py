@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from model import four_bits
+from model.grid import GridTail
 from model.network import Network
-from model.regions import GridTail
 from model.words import PretrainedTail
 
 CODES, SCALES = ".four_bits", ".scales"

@@ -7,7 +7,9 @@ from pydantic import ValidationError
 
 from model.config import RegionConfig
 from model.errors import ConfigError
-from model.regions import GridExtractor, GridTail, extractor, grid_boxes, tail
+from model.grid import GridExtractor, GridTail
+from model.region_extractor import grid_boxes
+from model.regions import extractor, tail
 from tests.model.samples import drawing, sizes
 
 
