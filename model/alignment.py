@@ -5,7 +5,8 @@ attended vectors never built: for weights a_i over the nodes v_j of the other si
 `e_i . c_i = sum_j a_ij S_ij` and `|c_i|^2 = a_i^T G a_i`, where `G = v v^T` belongs to one item.
 """
 
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +18,12 @@ Assignment = Literal["soft", "hard"]
 Directions = Literal["both", "word-to-region", "region-to-word"]
 
 LAYERS = ("global", "entity", "relation", "semantic")
+# The layer that nothing trains, of models that have it.
+CONCEPT = "concept"
 LEAK = 0.1
 SMALLEST = 1e-6
+# What two sides agree on that share no concept at all.
+LEAST_AGREEMENT = 1e-5
 SHOWN_SHARPNESS = 10.0
 
 
@@ -36,11 +41,11 @@ class Nodes:
 
     def __getitem__(self, rows: slice | Tensor) -> "Nodes":
         """The nodes of some of the items."""
-        return Nodes(self.vectors[rows], self.mask[rows], self.weights[rows])
+        return self.map(lambda part: part[rows])
 
-    def to(self, device: str) -> "Nodes":
-        """The nodes on a device."""
-        return Nodes(self.vectors.to(device), self.mask.to(device), self.weights.to(device))
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Nodes":
+        """The same done to vectors, mask and weights."""
+        return Nodes(function(self.vectors), function(self.mask), function(self.weights))
 
     def only(self, kept: Tensor) -> "Nodes":
         """Without the nodes where `kept` (B, N) is False, weights summing to 1 again."""
@@ -55,7 +60,8 @@ class Codes:
     """What an encoder gives for a batch of pictures or of texts.
 
     global_: (B, D), unit rows; entity and relation: nodes; tags: (B, T) logits;
-    kept: (B, K) indices of the nodes among the candidates; saliency: (B, K) of the kept nodes.
+    kept: (B, K) indices of the nodes among the candidates; saliency: (B, K) of the kept nodes;
+    concepts: (B, 1000) probabilities, or (B, 0) of a model without them and in training.
     """
 
     global_: Tensor
@@ -64,17 +70,23 @@ class Codes:
     tags: Tensor
     kept: Tensor
     saliency: Tensor
+    concepts: Tensor
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Codes":
+        """The same done to every tensor."""
+        return Codes(
+            function(self.global_),
+            self.entity.map(function),
+            self.relation.map(function),
+            function(self.tags),
+            function(self.kept),
+            function(self.saliency),
+            function(self.concepts),
+        )
 
     def to(self, device: str) -> "Codes":
         """The codes on a device."""
-        return Codes(
-            self.global_.to(device),
-            self.entity.to(device),
-            self.relation.to(device),
-            self.tags.to(device),
-            self.kept.to(device),
-            self.saliency.to(device),
-        )
+        return self.map(lambda part: part.to(device))
 
 
 def attention(similarity: Tensor, other: Tensor, temperature: Tensor) -> Tensor:
@@ -143,6 +155,15 @@ def semantic_alignment(picture_tags: Tensor, text_tags: Tensor, importance: Tens
     left = functional.normalize(picture_tags * importance, dim=-1)
     right = functional.normalize(text_tags * importance, dim=-1)
     return left @ right.T
+
+
+def concept_agreement(pictures: Tensor, texts: Tensor) -> Tensor:
+    """How likely both sides mean one concept, on a logarithmic scale from 0 to 1, (I, T).
+
+    pictures: (I, C) and texts: (T, C), probabilities. With C = 0 all is 0.
+    """
+    shared = pictures @ texts.T
+    return 1 - (shared + LEAST_AGREEMENT).log() / math.log(LEAST_AGREEMENT)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,8 @@ def to_arrays(bank: Bank, compact: bool = False) -> dict[str, np.ndarray]:
         _put_nodes(arrays, f"{name}.entity", codes.entity, compact)
         _put_nodes(arrays, f"{name}.relation", codes.relation, compact)
         arrays[f"{name}.tags"] = codes.tags.half().numpy()
+        if codes.concepts.shape[1]:
+            arrays[f"{name}.concepts"] = codes.concepts.half().numpy()
     return arrays
 
 
@@ -111,6 +113,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> Bank:
 def _codes(arrays: Mapping[str, np.ndarray], name: str, dimension: int) -> Codes:
     entity = _nodes(arrays, f"{name}.entity")
     order = torch.arange(entity.mask.shape[1]).expand(entity.mask.shape)
+    concepts = arrays.get(f"{name}.concepts", np.empty((len(entity.mask), 0), np.float16))
     # Fine scoring reads neither the global vectors nor the saliency of bank items.
     return Codes(
         torch.zeros(len(entity.mask), dimension),
@@ -119,6 +122,7 @@ def _codes(arrays: Mapping[str, np.ndarray], name: str, dimension: int) -> Codes
         torch.from_numpy(arrays[f"{name}.tags"]).float(),
         order,
         entity.weights,
+        torch.from_numpy(concepts).float(),
     )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -25,6 +26,7 @@ from safetensors.numpy import load_file, save_file
 from model import weights
 from model.bank import Bank, from_arrays, to_arrays
 from model.calibration import Calibration
+from model.concepts import Concepts
 from model.config import ModelConfig
 from model.errors import BundleError
 from model.fusion import Fusion
@@ -81,7 +83,10 @@ class Bundle:
         network = Network(self.config, self.vocabulary)
         try:
             network.load_state_dict(weights.to_state(self.weights, network))
-        except (RuntimeError, ValueError) as error:
+            if self.config.concepts:
+                names = torch.from_numpy(self.weights[weights.CONCEPT_NAMES]).float()
+                network.concepts = Concepts(self.config, names)
+        except (RuntimeError, ValueError, KeyError) as error:
             raise BundleError(f"model.safetensors does not fit config.json: {error}") from error
         return network.eval().requires_grad_(False)
 

@@ -1,16 +1,25 @@
 """Whole splits through the network, batch by batch, and scores of every pair in blocks."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from model.alignment import LAYERS, Alignment, Codes, LayerScores, Nodes
+from model.alignment import (
+    CONCEPT,
+    LAYERS,
+    Alignment,
+    Codes,
+    LayerScores,
+    Nodes,
+    concept_agreement,
+)
 from model.network import Network
 from model.progress import Progress, silent
-from model.words import TrunkText, collate
+from model.words import TextBatch, TrunkText, collate
 
 BLOCK_TEXTS = 200
 BLOCK_PICTURES = 50
@@ -30,10 +39,13 @@ def code_pictures(
 ) -> Codes:
     """Trunk arrays (N, *shape) to codes, in order."""
     parts = []
-    device = next(network.parameters()).device
+    device = _device(network)
     for start in range(0, len(arrays), batch):
         part = torch.from_numpy(np.array(arrays[start : start + batch])).float().to(device)
-        parts.append(network.pictures(part))
+        codes = network.pictures(part)
+        if network.concepts is not None:
+            codes = replace(codes, concepts=network.concepts.pictures(part))
+        parts.append(codes)
         progress(min(start + batch, len(arrays)), len(arrays))
     return concatenate(parts)
 
@@ -41,15 +53,26 @@ def code_pictures(
 @torch.inference_mode()
 def code_texts(network: Network, texts: Sequence[TrunkText], batch: int = 128) -> Codes:
     """Trunk texts to codes, in order; each batch holds texts of like length."""
-    return texts_by_length(network, texts, batch)
+    concepts = network.concepts
+
+    def coded(together: TextBatch) -> Codes:
+        codes = network.texts(together)
+        return codes if concepts is None else replace(codes, concepts=concepts.texts(together))
+
+    return _by_length(coded, _device(network), texts, batch)
 
 
 def texts_by_length(network: Network, texts: Sequence[TrunkText], batch: int) -> Codes:
     """The same for training, with gradients: padding would cost as much as words."""
-    device = str(next(network.parameters()).device)
+    return _by_length(network.texts, _device(network), texts, batch)
+
+
+def _by_length(
+    coded: Callable[[TextBatch], Codes], device: str, texts: Sequence[TrunkText], batch: int
+) -> Codes:
     order = sorted(range(len(texts)), key=lambda i: len(texts[i].spans))
     parts = [
-        network.texts(collate([texts[i] for i in order[start : start + batch]]).to(device))
+        coded(collate([texts[i] for i in order[start : start + batch]]).to(device))
         for start in range(0, len(order), batch)
     ]
     back = torch.tensor(order, device=device).argsort()
@@ -58,26 +81,12 @@ def texts_by_length(network: Network, texts: Sequence[TrunkText], batch: int) ->
 
 def take(codes: Codes, rows: slice | Tensor) -> Codes:
     """The codes of some items."""
-    return Codes(
-        codes.global_[rows],
-        codes.entity[rows],
-        codes.relation[rows],
-        codes.tags[rows],
-        codes.kept[rows],
-        codes.saliency[rows],
-    )
+    return codes.map(lambda part: part[rows])
 
 
 def single_precision(codes: Codes) -> Codes:
     """The codes in float32, in which they are compared whatever they were computed in."""
-    return Codes(
-        codes.global_.float(),
-        _single_precision(codes.entity),
-        _single_precision(codes.relation),
-        codes.tags.float(),
-        codes.kept,
-        codes.saliency.float(),
-    )
+    return codes.map(lambda part: part.float() if part.is_floating_point() else part)
 
 
 def concatenate(parts: Sequence[Codes]) -> Codes:
@@ -89,6 +98,7 @@ def concatenate(parts: Sequence[Codes]) -> Codes:
         torch.cat([p.tags for p in parts]),
         _padded([p.kept for p in parts]),
         _padded([p.saliency for p in parts]),
+        torch.cat([p.concepts for p in parts]),
     )
 
 
@@ -102,10 +112,13 @@ def score_all(
 ) -> dict[str, np.ndarray]:
     """All four layers for every pair, each (I, T) float32, texts of like length together.
 
-    Layers that are not named stay 0.
+    Layers that are not named stay 0. "concept" is a fifth where both sides have concepts.
     """
     count = (len(pictures.global_), len(texts.global_))
     scores = {name: np.empty(count, dtype=np.float32) for name in LAYERS}
+    if pictures.concepts.shape[1] and texts.concepts.shape[1]:
+        agreement = concept_agreement(pictures.concepts, texts.concepts)
+        scores[CONCEPT] = agreement.cpu().numpy()
     done = 0
     for rows, part in by_length(texts, BLOCK_TEXTS):
         for first in range(0, count[0], BLOCK_PICTURES):
@@ -122,6 +135,10 @@ def score_all(
         done += len(rows)
         progress(done, count[1])
     return scores
+
+
+def _device(network: Network) -> str:
+    return str(next(network.parameters()).device)
 
 
 def by_length(texts: Codes, block: int) -> Iterator[tuple[Tensor, Codes]]:
@@ -150,11 +167,8 @@ def _trimmed(codes: Codes, length: int) -> Codes:
         codes.tags,
         codes.kept[:, :length],
         codes.saliency[:, :length],
+        codes.concepts,
     )
-
-
-def _single_precision(nodes: Nodes) -> Nodes:
-    return Nodes(nodes.vectors.float(), nodes.mask, nodes.weights.float())
 
 
 def _concatenate_nodes(parts: Sequence[Nodes]) -> Nodes:

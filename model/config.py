@@ -116,7 +116,18 @@ class ModelConfig(_Section):
     )
     phrase: int = Field(2, ge=2, le=5, description="words in a relation window")
     tags: int = Field(400, ge=1, le=1000, description="tag vocabulary T")
+    concepts: bool = Field(
+        False,
+        description="a fifth layer, which nothing trains: ImageNet classes of both sides; for a "
+        "grid and pretrained text",
+    )
     dropout: float = Field(0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _concepts_have_their_networks(self) -> Self:
+        if self.concepts and (self.regions.kind != "grid" or self.text.kind != "pretrained"):
+            raise ValueError("concepts: only for regions.kind grid and text.kind pretrained")
+        return self
 
     @model_validator(mode="after")
     def _first_stage_has_its_tower(self) -> Self:

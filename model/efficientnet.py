@@ -110,6 +110,12 @@ def load_tail(pretrained: bool) -> Tail:
     return Tail(_pretrained() if pretrained else EfficientNet.from_name("efficientnet-lite2"))
 
 
+def load_classifier() -> nn.Linear:
+    """ImageNet's 1,000 classes from the mean of the last map, 1280 features; frozen."""
+    classifier: nn.Linear = _pretrained()._fc
+    return classifier.eval().requires_grad_(False)
+
+
 def _pretrained() -> EfficientNet:
     network = EfficientNet.from_name("efficientnet-lite2").eval()
     network.load_state_dict(

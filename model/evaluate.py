@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.alignment import LAYERS, Codes
+from model.alignment import Codes
 from model.bank import Bank, bank_offsets, picture_bank_scores, text_bank_scores
 from model.coding import score_all
 from model.errors import ConfigError
@@ -22,7 +22,8 @@ GLOBAL_SHARES = (0.4, 0.6, 0.8, 1.0, 1.3)
 class PairScores:
     """Everything scored on a split of I pictures and T texts.
 
-    layers: the four, each (I, T); owners: (T,); offsets of pictures (I,) and of texts (T,).
+    layers: the four, and "concept" where the model has it, each (I, T); owners: (T,); offsets of
+    pictures (I,) and of texts (T,).
     """
 
     layers: Mapping[str, np.ndarray]
@@ -139,21 +140,22 @@ def fit_fusion(
     pairs: PairScores,
     bank: BankScores,
     strengths: Sequence[float],
-    layers: Sequence[str] = LAYERS,
+    layers: Sequence[str] | None = None,
 ) -> Fitted:
-    """Weights and strength fitted on a split.
+    """Weights and strength fitted on a split, of the layers named, or of all there are.
 
     Weights and fine offsets depend on each other: weights are fitted on the layers with the
     offsets of the global score alone, at the middle strength; then the fine offsets are computed,
     and strength and share of the global score are chosen together by rsum.
     """
+    layers = tuple(pairs.layers) if layers is None else tuple(layers)
     middle = sorted(strengths)[len(strengths) // 2]
     first = bank.offsets(pairs, GLOBAL_ALONE).first_stage(middle)
     fusion = fit(
         {**pairs.layers, "global": first[1]},
         {**pairs.layers, "global": first[0]},
         pairs.owners,
-        tuple(layers),
+        layers,
     )
     pairs = bank.offsets(pairs, fusion)
     alone = "global" not in layers or fusion == GLOBAL_ALONE
@@ -169,12 +171,13 @@ def fit_fusion(
 def ablation_rows(
     pairs: PairScores, bank: BankScores, strengths: Sequence[float]
 ) -> dict[str, Recall]:
-    """Each layer alone, each left out, all four: weights and offsets fitted anew for every row."""
-    sets: dict[str, tuple[str, ...]] = {f"{layer} alone": (layer,) for layer in LAYERS}
+    """Each layer alone, each left out, all: weights and offsets fitted anew for every row."""
+    layers = tuple(pairs.layers)
+    sets: dict[str, tuple[str, ...]] = {f"{layer} alone": (layer,) for layer in layers}
     sets["global + entity"] = ("global", "entity")
-    for layer in LAYERS:
-        sets[f"without {layer}"] = tuple(other for other in LAYERS if other != layer)
-    sets["all four"] = LAYERS
+    for layer in layers:
+        sets[f"without {layer}"] = tuple(other for other in layers if other != layer)
+    sets["all layers"] = layers
     return {
         name: fit_fusion(pairs, bank, strengths, layers).recall for name, layers in sets.items()
     }

@@ -12,6 +12,7 @@ from model.bank import Bank, draw, draw_rows, from_arrays, to_arrays
 from model.bundle import Scoring, write_bundle
 from model.card import model_card
 from model.coding import code_pictures, code_texts
+from model.concepts import Concepts, name_embeddings
 from model.dataset import read_split
 from model.errors import DataError
 from model.evaluate import (
@@ -106,6 +107,8 @@ def best_network(run: Run, compact: bool = False) -> Network:
     network = Network(run.config.model, run.knowledge.vocabulary)
     network.load_state_dict(torch.load(file, weights_only=True))
     network.load_state_dict(weights.to_state(weights.to_arrays(network, compact), network))
+    if run.config.model.concepts:
+        network.concepts = Concepts(run.config.model, name_embeddings())
     return network.eval().requires_grad_(False)
 
 

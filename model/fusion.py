@@ -1,7 +1,7 @@
 """How the layers become one score, and what is learned for it on the validation split.
 
     first stage = global - strength * global offset
-    fine        = w_e entity + w_r relation + w_s semantic,          w_e + w_r + w_s = 1
+    fine        = w_e entity + w_r relation + w_s semantic + w_c concept,    the w summing to 1
     total       = w_g * first stage + fine - strength * fine offset
 
 so that the second stage adds to the very number by which the first one ranked.
@@ -14,9 +14,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
 
-from model.alignment import LAYERS
+from model.alignment import CONCEPT, LAYERS
 
-FINE = ("entity", "relation", "semantic")
+FINE = ("entity", "relation", "semantic", CONCEPT)
 FIT_STEPS = 40
 # Texts of one picture are alike; one of five says enough about image to text, in a fifth of time.
 EVERY = 5
@@ -30,14 +30,15 @@ class Fusion(BaseModel):
     entity: float = Field(0.5, ge=0)
     relation: float = Field(0.3, ge=0)
     semantic: float = Field(0.2, ge=0)
+    concept: float = Field(0.0, ge=0)
 
     def fine(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The weighted fine layers, of whatever shape the layers have."""
-        return (
-            np.float32(self.entity) * scores["entity"]
-            + np.float32(self.relation) * scores["relation"]
-            + np.float32(self.semantic) * scores["semantic"]
-        )
+        """The weighted fine layers that there are, of whatever shape they have."""
+        weighted = [
+            np.float32(getattr(self, name)) * scores[name] for name in FINE if name in scores
+        ]
+        total: np.ndarray = sum(weighted[1:], weighted[0])
+        return total
 
 
 def fit(
@@ -48,7 +49,7 @@ def fit(
 ) -> Fusion:
     """Weights that make the right answers most likely, both directions (softmax likelihood).
 
-    Each mapping holds the four layers (I, T), "global" with its direction's offset taken off;
+    Each mapping holds the layers (I, T), "global" with its direction's offset taken off;
     owners: (T,) the picture of each text. Layers that are not named get weight 0.
     """
     stacks = [
@@ -87,4 +88,6 @@ def normalised(weights: Mapping[str, float]) -> Fusion:
     fine = sum(weights.get(name, 0.0) for name in FINE)
     if fine <= 0:
         return GLOBAL_ALONE
-    return Fusion.model_validate({name: weights.get(name, 0.0) / fine for name in LAYERS})
+    return Fusion.model_validate(
+        {name: weights.get(name, 0.0) / fine for name in (*LAYERS, CONCEPT)}
+    )

@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from model.alignment import Codes, Nodes
+from model.alignment import CONCEPT, Codes, Nodes, concept_agreement
 from model.bank import Offsets, bank_offsets, picture_bank_scores, text_bank_scores
 from model.bundle import Bundle
 from model.calibration import Direction
 from model.coding import code_pictures, code_texts
+from model.concepts import concept_names, from_bytes, to_bytes
 from model.regions import served_extractor
 from model.text_trunk import text_trunk
 
@@ -25,6 +26,10 @@ Kind = Literal["image", "text"]
 Box = tuple[float, float, float, float]
 BOX_STEPS = 65535
 MOST_REGIONS_SHOWN = 9
+MOST_CONCEPTS_SHOWN = 5
+LEAST_SHARE_SHOWN = 0.05
+# Both sides mean one concept with at least this probability, or none is worth naming.
+LEAST_SHARED = 0.01
 
 
 @dataclass(frozen=True)
@@ -44,13 +49,17 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of n candidates, each (n,) float32; the four layers without hubness offsets."""
+    """Scores of n candidates, each (n,) float32; the layers without hubness offsets.
+
+    concept: 0 where the model has no such layer.
+    """
 
     total: np.ndarray
     global_: np.ndarray
     entity: np.ndarray
     relation: np.ndarray
     semantic: np.ndarray
+    concept: np.ndarray
     probability: np.ndarray
 
 
@@ -66,11 +75,14 @@ class WordExplanation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a text and a picture match: words with regions, salient regions, tags of both."""
+    """Why a text and a picture match: words with regions, salient regions, tags of both, and the
+    concepts that both mean, each with its share of their agreement.
+    """
 
     words: list[WordExplanation]
     regions: list[tuple[Box, float]]
     tags: list[tuple[str, float]]
+    concepts: list[tuple[str, float]]
 
 
 class Matcher:
@@ -84,6 +96,7 @@ class Matcher:
         self._bank = bundle.bank.to(device)
         self._network = bundle.network().to(device)
         self._extractor = served_extractor(bundle.config, device)
+        self._has_concepts = bundle.config.concepts
         self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device)
 
     def no_match_below(self, query_kind: Kind) -> float:
@@ -159,7 +172,7 @@ class Matcher:
         first_stage: (n,) inner products that the index found; candidates: their stored arrays.
         """
         if not len(candidates):
-            return Scores(*(np.zeros(0, dtype=np.float32) for _ in range(6)))
+            return Scores(*(np.zeros(0, dtype=np.float32) for _ in range(7)))
         queries, items = [query.arrays], candidates
         pictures, texts = (queries, items) if query_kind == "image" else (items, queries)
         alignment = self._network.alignment
@@ -172,6 +185,8 @@ class Matcher:
             ),
             "semantic": alignment.semantic(self._tags(pictures), self._tags(texts)),
         }
+        if self._has_concepts:
+            layers[CONCEPT] = concept_agreement(_concepts(pictures), _concepts(texts))
         scores = {name: layer.flatten().cpu().numpy() for name, layer in layers.items()}
         offsets = _offsets_of(candidates)
         fusion, strength = self._scoring.fusion, np.float32(self._scoring.strength)
@@ -186,6 +201,7 @@ class Matcher:
             entity=scores["entity"],
             relation=scores["relation"],
             semantic=scores["semantic"],
+            concept=scores.get(CONCEPT, np.zeros(len(candidates), dtype=np.float32)),
             probability=self._direction(query_kind).total.probability(
                 total, _word_counts(query, query_kind, candidates)
             ),
@@ -229,7 +245,8 @@ class Matcher:
         saliency = picture["saliency"].astype(np.float32).tolist()
         regions = list(zip(boxes, saliency, strict=True)) if boxes else []
         both = np.minimum(text["tags"], picture["tags"]).astype(np.float32)
-        return Explanation(words, regions, self._strongest_tags(both, limit=8, at_least=0.3))
+        tags = self._strongest_tags(both, limit=8, at_least=0.3)
+        return Explanation(words, regions, tags, self._shared_concepts(text, picture))
 
     def top_tags(
         self, arrays: Mapping[str, np.ndarray], limit: int = 8, at_least: float = 0.3
@@ -244,6 +261,19 @@ class Matcher:
         return [
             (self.tags[i], float(probabilities[i])) for i in order if probabilities[i] >= at_least
         ]
+
+    def _shared_concepts(
+        self, text: Mapping[str, np.ndarray], picture: Mapping[str, np.ndarray]
+    ) -> list[tuple[str, float]]:
+        if not self._has_concepts:
+            return []
+        both = from_bytes(text["concepts"]) * from_bytes(picture["concepts"])
+        if both.sum() < LEAST_SHARED:
+            return []
+        shares = both / both.sum()
+        order = np.argsort(-shares, kind="stable")[:MOST_CONCEPTS_SHOWN]
+        names = concept_names()
+        return [(names[i], float(shares[i])) for i in order if shares[i] >= LEAST_SHARE_SHOWN]
 
     def _direction(self, query_kind: Kind) -> Direction:
         calibration = self._scoring.calibration
@@ -265,6 +295,8 @@ class Matcher:
                 arrays[name] = vectors[i][mask[i]]
                 arrays[f"{name}_weights"] = weights[i][mask[i]]
             offset = -np.float32(self._scoring.strength) * found.global_[i]
+            if self._has_concepts:
+                arrays["concepts"] = to_bytes(codes.concepts[i].cpu().numpy())
             encoded.append(_encoded(vector, offset, arrays))
         return encoded
 
@@ -283,6 +315,11 @@ class Matcher:
     def _tags(self, items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
         stacked = np.stack([item["tags"] for item in items]).astype(np.float32)
         return torch.from_numpy(stacked).to(self._device)
+
+
+def _concepts(items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
+    """Probabilities (n, 1000); they are few enough for the processor alone."""
+    return torch.from_numpy(from_bytes(np.stack([item["concepts"] for item in items])))
 
 
 def _offsets_of(candidates: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:

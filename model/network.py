@@ -1,6 +1,8 @@
 """The whole network: cached trunk arrays of both sides in, codes and layer scores out."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 
 from model import regions
 from model.alignment import Alignment, Codes
+from model.concepts import Concepts
 from model.config import ModelConfig
 from model.encoders import PictureEncoder, TextEncoder
 from model.first_stage import first_stage
@@ -19,6 +22,8 @@ from model.words import PretrainedTail, TextBatch, text_tail
 class Network(nn.Module):
     """Two tails, two encoders, one alignment, and where the global vectors don't come from these
     encoders, the first stage that gives them.
+
+    concepts: what tells the concepts of what it encodes outside training; None without such.
     """
 
     def __init__(self, config: ModelConfig, vocabulary: tuple[str, ...]) -> None:
@@ -30,6 +35,8 @@ class Network(nn.Module):
         self.text_encoder = TextEncoder(config)
         self.alignment = Alignment(config.tags, config.assignment, config.directions)
         self.first_stage = first_stage(config, vocabulary)
+        # Not a module of this one: nothing of it trains or is stored with the weights.
+        self.concepts: Concepts | None = None
 
     def start_from_pretrained(self) -> None:
         """Fills all tails with the weights that training starts from."""
@@ -46,6 +53,12 @@ class Network(nn.Module):
             with torch.no_grad():
                 head.weight.mul_(0.1)
                 head.bias.copy_(share.logit())
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        if self.concepts is not None:
+            self.concepts.apply(fn)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def pictures(self, arrays: Tensor, kept: float = 1.0) -> Codes:
         """Trunk arrays (B, *shape) to picture codes; `kept` < 1 drops regions at random."""

@@ -143,6 +143,7 @@ def gather_codes(ranks: Ranks, codes: Codes, counts: Sequence[int], nodes: int) 
         ranks.gather(codes.tags, counts),
         whole(codes.kept),
         whole(codes.saliency),
+        ranks.gather(codes.concepts, counts),
     )
 
 

@@ -15,6 +15,8 @@ from model.grid import GridTail
 from model.network import Network
 from model.words import PretrainedTail
 
+# Embeddings of the concepts' names, which aren't a weight of the network.
+CONCEPT_NAMES = "concepts.names"
 CODES, SCALES = ".four_bits", ".scales"
 # Vectors (biases, norms, gates) are few and weigh much: they stay whole.
 LEAST_DIMENSIONS = 2
@@ -23,9 +25,11 @@ LEAST_DIMENSIONS = 2
 def to_arrays(network: Network, compact: bool) -> dict[str, np.ndarray]:
     """Named arrays for a safetensors file."""
     state = network.state_dict()
-    if not compact:
-        return {name: _whole(value) for name, value in state.items()}
     arrays: dict[str, np.ndarray] = {}
+    if network.concepts is not None:
+        arrays[CONCEPT_NAMES] = _whole(network.concepts.names)
+    if not compact:
+        return arrays | {name: _whole(value) for name, value in state.items()}
     for name, start in _starts(network).items():
         if state[name].ndim < LEAST_DIMENSIONS:
             arrays[name] = _whole(state[name])
@@ -41,7 +45,11 @@ def to_state(arrays: Mapping[str, np.ndarray], network: Network) -> dict[str, Te
     Raises ValueError when compact arrays don't fit the network.
     """
     if not any(name.endswith(CODES) for name in arrays):
-        return {name: torch.from_numpy(array).float() for name, array in arrays.items()}
+        return {
+            name: torch.from_numpy(array).float()
+            for name, array in arrays.items()
+            if name != CONCEPT_NAMES
+        }
     state: dict[str, Tensor] = {}
     for name, start in _starts(network).items():
         if name in arrays:

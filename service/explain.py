@@ -9,6 +9,7 @@ from service.schemas import (
     Explanation,
     RegionSaliency,
     RegionWeight,
+    SharedConcept,
     TagProbability,
     WordExplanation,
 )
@@ -44,6 +45,7 @@ def explain(
             TagProbability(tag=tag, probability=float(probability))
             for tag, probability in found.tags
         ],
+        concepts=[SharedConcept(concept=concept, share=share) for concept, share in found.concepts],
     )
 
 

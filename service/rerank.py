@@ -19,6 +19,7 @@ class StageScoresOf:
     entity: float | None = None
     relation: float | None = None
     semantic: float | None = None
+    concept: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def rerank(
                     float(scores.entity[i]),
                     float(scores.relation[i]),
                     float(scores.semantic[i]),
+                    float(scores.concept[i]),
                 ),
             )
             for i in range(len(scores.total))

@@ -99,6 +99,7 @@ def _result(match: Match) -> SearchResult:
             entity=stages.entity,
             relation=stages.relation,
             semantic=stages.semantic,
+            concept=stages.concept,
         ),
         rank_before=ranked.place + 1,
         metadata=dict(record.metadata),

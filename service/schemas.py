@@ -103,6 +103,9 @@ class StageScores(BaseModel):
     entity: float | None = Field(description="Regions against words.")
     relation: float | None = Field(description="Pairs of regions against phrases.")
     semantic: float | None = Field(description="Tags of both sides.")
+    concept: float | None = Field(
+        description="ImageNet classes that both sides mean; 0 for a model without this layer."
+    )
 
 
 class RegionWeight(BaseModel):
@@ -138,12 +141,20 @@ class TagProbability(BaseModel):
     probability: float = Field(ge=0, le=1)
 
 
+class SharedConcept(BaseModel):
+    """An ImageNet class that both sides mean."""
+
+    concept: str = Field(description="Its names, the usual one first.", examples=["castle"])
+    share: float = Field(ge=0, le=1, description="Of what both sides agree on.")
+
+
 class Explanation(BaseModel):
     """Why a sentence and a picture match."""
 
     words: list[WordExplanation]
     regions: list[RegionSaliency]
     tags: list[TagProbability]
+    concepts: list[SharedConcept]
 
 
 class SearchResult(BaseModel):

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from model.alignment import CONCEPT
 from model.coding import code_pictures, code_texts
 from model.config import RunConfig, read_run_config
-from model.evaluate import evaluation_rows, fit_fusion, score_pairs
+from model.evaluate import BankScores, PairScores, evaluation_rows, fit_fusion, score_pairs
 from model.export import CANDIDATES, best_network, coverage_figures, recall_figures, run_bank
 from model.progress import silent_named
 from model.run import Run, train_run, training_data, validation_split
@@ -48,7 +49,10 @@ def record(
 
 
 def measured(run: Run) -> dict[str, Any]:
-    """Recall of a run's best epoch on the whole validation split, with and without offsets."""
+    """Recall of a run's best epoch on the whole validation split, with and without offsets.
+
+    Of a model with concepts also what its trained layers reach by themselves, under "trained".
+    """
     config: RunConfig = run.config
     torch.set_num_threads(config.training.threads)
     network, validation = best_network(run), validation_split(run.data)
@@ -61,7 +65,17 @@ def measured(run: Run) -> dict[str, Any]:
         run_bank(run, network),
         config.hubness.beta,
     )
-    layers = config.training.trained_layers
+    trained = config.training.trained_layers
+    if not config.model.concepts:
+        return _figures(config, pairs, bank, trained)
+    figures = _figures(config, pairs, bank, (*trained, CONCEPT))
+    return figures | {"trained": _figures(config, pairs, bank, trained)}
+
+
+def _figures(
+    config: RunConfig, pairs: PairScores, bank: BankScores, layers: tuple[str, ...]
+) -> dict[str, Any]:
+    """Recall of some of the layers, their weights, and what the first stage hands on."""
     with_offsets = fit_fusion(pairs, bank, config.hubness.strengths, layers)
     without = fit_fusion(pairs, bank, (0.0,), layers)
     rows = evaluation_rows(

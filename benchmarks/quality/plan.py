@@ -8,11 +8,14 @@ ONE_SEED = (0,)
 
 @dataclass(frozen=True)
 class Row:
-    """config: the file in `configs/quality` without its ending; label: what the table calls it."""
+    """config: the file in `configs/quality` without its ending; label: what the table calls it;
+    trained: whether it tells of the trained layers alone, of a model that also has concepts.
+    """
 
     config: str
     label: str
     seeds: tuple[int, ...] = THREE_SEEDS
+    trained: bool = False
 
 
 # The same features for all: nothing of either pretrained network is tuned.
@@ -21,7 +24,8 @@ FROZEN = (
     Row("frozen-scan-i2t", "SCAN, region to word"),
     Row("frozen-vse-infinity", "VSE∞"),
     Row("frozen-chan", "CHAN"),
-    Row("frozen-full", "all four layers (ours)"),
+    Row("frozen-full", "the four trained layers (ours)", trained=True),
+    Row("frozen-full", "the same and concepts (ours)"),
 )
 PARTS = (
     Row("frozen-shared", "one set of heads for both stages, distilled", ONE_SEED),
@@ -35,7 +39,8 @@ PARTS = (
 )
 TUNED = (
     Row("tuned-global", "global layer alone"),
-    Row("tuned-full", "all four layers (ours)"),
+    Row("tuned-full", "the four trained layers (ours)", trained=True),
+    Row("tuned-full", "the same and concepts (ours)"),
     Row("tuned-shared", "one set of tuned networks for both stages, distilled", ONE_SEED),
 )
 SECTIONS = {

@@ -26,7 +26,7 @@ def tables(records: Path) -> str:
 
 def _line(row: Row, records: Path) -> str:
     found = [
-        json.loads(file.read_text())
+        _rows(json.loads(file.read_text()), row)
         for seed in row.seeds
         if (file := records / f"{row.config}-{seed}" / "result.json").is_file()
     ]
@@ -34,8 +34,13 @@ def _line(row: Row, records: Path) -> str:
     return f"| {row.label} | {len(found)} | " + " | ".join(cells) + " |"
 
 
+def _rows(result: dict[str, Any], row: Row) -> dict[str, Any]:
+    rows: dict[str, Any] = (result["trained"] if row.trained else result)["rows"]
+    return rows
+
+
 def _cell(found: Sequence[dict[str, Any]], row: str) -> str:
-    sums = [one["rows"][row]["rsum"] for one in found if row in one["rows"]]
+    sums = [one[row]["rsum"] for one in found if row in one]
     if not sums:
         return ""
     spread = f" ± {statistics.stdev(sums):.1f}" if len(sums) > 1 else ""

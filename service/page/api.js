@@ -5,7 +5,8 @@
  * @typedef {{box: Box, weight: number}} Attended
  * @typedef {{text: string, start: number, end: number, score: number, regions: Attended[]}} Word
  * @typedef {{words: Word[], regions: {box: Box, saliency: number}[],
- *            tags: {tag: string, probability: number}[]}} Explanation
+ *            tags: {tag: string, probability: number}[],
+ *            concepts: {concept: string, share: number}[]}} Explanation
  * @typedef {{id: string, score: number, probability: number, rank_before: number,
  *            stage_scores: Record<string, number | null>, metadata?: Record<string, unknown>,
  *            url?: string, text?: string, explanation?: Explanation}} Result

@@ -100,6 +100,7 @@ export class Detail {
       element("h3", {}, "Rank"),
       rank(result.rank_before, this.#at + 1),
       ...tags(result),
+      ...concepts(result),
       ...source(result),
       element(
         "button",
@@ -198,6 +199,16 @@ function tags(result) {
     element("li", {}, tag, element("small", {}, percent(probability))),
   );
   return [element("h3", {}, "Both are about"), element("ul", { class: "tags" }, ...list)];
+}
+
+/** @param {import("./api.js").Result} result */
+function concepts(result) {
+  const shared = result.explanation?.concepts ?? [];
+  if (shared.length === 0) return [];
+  const list = shared.map(({ concept, share }) =>
+    element("li", {}, concept.split(",")[0], element("small", {}, percent(share))),
+  );
+  return [element("h3", {}, "Both mean"), element("ul", { class: "tags" }, ...list)];
 }
 
 /** @param {import("./api.js").Result} result */

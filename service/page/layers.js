@@ -1,4 +1,4 @@
-/** The four layer scores of one result, among those of the other results. */
+/** The layer scores of one result, among those of the other results. */
 
 import { decimal, element } from "./dom.js";
 
@@ -8,6 +8,7 @@ const LAYERS = [
   ["entity", "Things", "each word against the regions"],
   ["relation", "Relations", "phrases against neighbouring regions"],
   ["semantic", "Topics", "what both sides are about, as tags"],
+  ["concept", "Concepts", "what both show or name, of a thousand known things"],
 ];
 
 /**

@@ -255,6 +255,7 @@ def codes(random: np.random.Generator, lengths: list[int], tags: int = 5) -> Cod
         torch.from_numpy(random.normal(size=(len(lengths), tags)).astype(np.float32)),
         torch.arange(max(lengths)).expand(len(lengths), -1),
         entity.weights,
+        torch.empty(len(lengths), 0),
     )
 
 

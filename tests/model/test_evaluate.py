@@ -168,7 +168,7 @@ def test_ablation_has_a_row_for_each_layer_alone_and_left_out(coded) -> None:
         *(f"{layer} alone" for layer in LAYERS),
         *(f"without {layer}" for layer in LAYERS),
         "global + entity",
-        "all four",
+        "all layers",
     }
     assert all(0 <= row.rsum <= 600 for row in rows.values())
     with_offsets = bank.offsets(pairs, Fusion())
@@ -210,7 +210,7 @@ def test_a_bundle_measures_on_its_validation_split_what_its_report_says(
 ) -> None:
     found = split_report(trained_bundle, precomputed_folder, "dev", tmp_path, 100, 1, True, quiet)
     assert (found.pictures, found.captions, found.coverage) == (12, 60, (100, 100))
-    assert "all four" in found.ablation
+    assert "all layers" in found.ablation
     for name, row in found.rows.items():
         # The bank in the bundle is rounded to int8, which may swap a near tie.
         assert row.rsum == pytest.approx(trained_bundle.report["rows"][name]["rsum"], abs=12)
