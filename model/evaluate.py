@@ -5,17 +5,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.alignment import Codes
+from model.alignment import CONCEPT, Codes
 from model.bank import Bank, bank_offsets, picture_bank_scores, text_bank_scores
 from model.coding import score_all
 from model.errors import ConfigError
-from model.fusion import GLOBAL_ALONE, Fusion, fit
+from model.fusion import GLOBAL_ALONE, Fusion, fit, normalised
 from model.network import Network
 from model.progress import Progress, silent
 from model.recall import Recall, recall
 
 # Around the fitted share of the global score: the fine offsets, which come later, move its best.
 GLOBAL_SHARES = (0.4, 0.6, 0.8, 1.0, 1.3)
+# Around that of the concepts: they are coarse, so likelihood trusts them less than recall would.
+CONCEPT_SHARES = (1.0, 1.25, 1.6)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def fit_fusion(
 
     Weights and fine offsets depend on each other: weights are fitted on the layers with the
     offsets of the global score alone, at the middle strength; then the fine offsets are computed,
-    and strength and share of the global score are chosen together by rsum.
+    and strength and shares of the global score and of the concepts are chosen together by rsum.
     """
     layers = tuple(pairs.layers) if layers is None else tuple(layers)
     middle = sorted(strengths)[len(strengths) // 2]
@@ -157,15 +159,24 @@ def fit_fusion(
         pairs.owners,
         layers,
     )
-    pairs = bank.offsets(pairs, fusion)
     alone = "global" not in layers or fusion == GLOBAL_ALONE
-    shares = [fusion.global_ * factor for factor in ((1.0,) if alone else GLOBAL_SHARES)]
-    tried = [
-        Fitted(fusion.model_copy(update={"global_": share}), strength, pairs)
-        for strength in strengths
-        for share in shares
-    ]
+    tried = []
+    for concept_share in CONCEPT_SHARES if fusion.concept else (1.0,):
+        shifted = _with_share(fusion, concept_share)
+        offset = bank.offsets(pairs, shifted)
+        tried += [
+            Fitted(shifted.model_copy(update={"global_": share}), strength, offset)
+            for strength in strengths
+            for share in (
+                shifted.global_ * factor for factor in ((1.0,) if alone else GLOBAL_SHARES)
+            )
+        ]
     return max(tried, key=lambda one: one.recall.rsum)
+
+
+def _with_share(fusion: Fusion, factor: float) -> Fusion:
+    weights = fusion.model_dump(by_alias=True)
+    return normalised(weights | {CONCEPT: weights[CONCEPT] * factor})
 
 
 def ablation_rows(

@@ -51,7 +51,7 @@ class Encoded:
 class Scores:
     """Scores of n candidates, each (n,) float32; the layers without hubness offsets.
 
-    concept: 0 where the model has no such layer.
+    concept: None where the model has no such layer.
     """
 
     total: np.ndarray
@@ -59,7 +59,7 @@ class Scores:
     entity: np.ndarray
     relation: np.ndarray
     semantic: np.ndarray
-    concept: np.ndarray
+    concept: np.ndarray | None
     probability: np.ndarray
 
 
@@ -172,7 +172,9 @@ class Matcher:
         first_stage: (n,) inner products that the index found; candidates: their stored arrays.
         """
         if not len(candidates):
-            return Scores(*(np.zeros(0, dtype=np.float32) for _ in range(7)))
+            nothing = np.zeros(0, dtype=np.float32)
+            concept = nothing if self._has_concepts else None
+            return Scores(nothing, nothing, nothing, nothing, nothing, concept, nothing)
         queries, items = [query.arrays], candidates
         pictures, texts = (queries, items) if query_kind == "image" else (items, queries)
         alignment = self._network.alignment
@@ -201,7 +203,7 @@ class Matcher:
             entity=scores["entity"],
             relation=scores["relation"],
             semantic=scores["semantic"],
-            concept=scores.get(CONCEPT, np.zeros(len(candidates), dtype=np.float32)),
+            concept=scores.get(CONCEPT),
             probability=self._direction(query_kind).total.probability(
                 total, _word_counts(query, query_kind, candidates)
             ),

@@ -84,7 +84,7 @@ def rerank(
                     float(scores.entity[i]),
                     float(scores.relation[i]),
                     float(scores.semantic[i]),
-                    float(scores.concept[i]),
+                    None if scores.concept is None else float(scores.concept[i]),
                 ),
             )
             for i in range(len(scores.total))

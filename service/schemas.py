@@ -104,7 +104,7 @@ class StageScores(BaseModel):
     relation: float | None = Field(description="Pairs of regions against phrases.")
     semantic: float | None = Field(description="Tags of both sides.")
     concept: float | None = Field(
-        description="ImageNet classes that both sides mean; 0 for a model without this layer."
+        description="ImageNet classes that both sides mean; null for a model without this layer."
     )
 
 

@@ -1,5 +1,7 @@
 """The field's table from scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -194,6 +196,25 @@ def test_fitted_weights_come_with_the_fine_offsets_that_belong_to_them(coded) ->
     expected = offsets(fusion.fine(bank.texts), 20.0)
     np.testing.assert_allclose(fitted.pairs.text_fine, expected, atol=1e-6)
     assert fusion.entity + fusion.relation + fusion.semantic == pytest.approx(1)
+
+
+def test_concepts_that_know_something_get_a_weight_and_raise_recall(coded) -> None:
+    pairs, bank = coded
+    random = np.random.default_rng(2)
+    knowing = (pairs.relevant + random.normal(0, 0.3, pairs.relevant.shape)).astype("f4")
+    with_concepts = replace(pairs, layers={**pairs.layers, "concept": knowing})
+    bank = replace(
+        bank,
+        pictures={**bank.pictures, "concept": np.zeros_like(bank.pictures["entity"])},
+        texts={**bank.texts, "concept": np.zeros_like(bank.texts["entity"])},
+    )
+    found = fit_fusion(with_concepts, bank, (STRENGTH,))
+    fusion = found.fusion
+    assert fusion.concept > 0
+    assert fusion.entity + fusion.relation + fusion.semantic + fusion.concept == pytest.approx(1)
+    without = fit_fusion(with_concepts, bank, (STRENGTH,), LAYERS)
+    assert without.fusion.concept == 0
+    assert found.recall.rsum > without.recall.rsum
 
 
 def test_the_strength_with_the_best_recall_is_chosen(coded) -> None:

@@ -57,7 +57,13 @@ async def test_a_sentence_finds_pictures_best_first(filled: httpx.AsyncClient) -
     for result in results:
         assert result["url"] == f"/images/{result['id']}/thumbnail"
         assert result["metadata"] == {"number": int(result["id"][1:])}
-        assert result["stage_scores"].keys() == {"global", "entity", "relation", "semantic"}
+        assert result["stage_scores"].keys() == {
+            "global",
+            "entity",
+            "relation",
+            "semantic",
+            "concept",
+        }
         assert 0 <= result["probability"] <= 1
         assert 1 <= result["rank_before"] <= 8
 
@@ -94,7 +100,8 @@ async def test_the_first_stage_alone_says_nothing_about_layers(filled: httpx.Asy
         # The layer is the plain cosine either way; the score is what ranked, offset included.
         assert stages["global"] == pytest.approx(cosines[result["id"]], abs=1e-6)
         assert stages["global"] != result["score"]
-        assert (stages["entity"], stages["relation"], stages["semantic"]) == (None, None, None)
+        fine = ("entity", "relation", "semantic", "concept")
+        assert [stages[name] for name in fine] == [None] * 4
 
 
 async def test_an_explanation_tells_where_each_word_looked(filled: httpx.AsyncClient) -> None:
@@ -102,7 +109,7 @@ async def test_an_explanation_tells_where_each_word_looked(filled: httpx.AsyncCl
     found = await ask(filled, query, explain=True, k=2)
     for result in found["results"]:
         why = result["explanation"]
-        assert why.keys() == {"words", "regions", "tags"}
+        assert why.keys() == {"words", "regions", "tags", "concepts"}
         words = why["words"]
         assert [query[word["start"] : word["end"]] for word in words] == [w["text"] for w in words]
         assert "dog" in [word["text"] for word in words]
