@@ -134,8 +134,13 @@ class PackedNodes:
         layout, gram, count, dimension = self._header[:4]
         return _record(layout, bool(gram), count, dimension)
 
+    @cached_property
+    def _stored(self) -> np.void:
+        stored: np.void = self.block.view(self._record)[0]
+        return stored
+
     def _array(self, name: str) -> np.ndarray:
-        array: np.ndarray = self.block.view(self._record)[0][name]
+        array: np.ndarray = self._stored[name]
         array.flags.writeable = False
         return array
 
@@ -149,17 +154,24 @@ def read_nodes(block: np.ndarray, name: str) -> PackedNodes:
 
 
 def batch_of(items: Sequence[PackedNodes], device: str | torch.device = "cpu") -> Nodes:
-    """At least one item, all of one dimension, as nodes that the alignment takes."""
+    """At least one item, all of one dimension, as nodes that the alignment takes.
+
+    Rows go to the device as they are stored, and become vectors there all at once.
+    """
     counts = np.array([item.count for item in items])
     shape = (len(items), int(counts.max()))
-    vectors = np.zeros((*shape, items[0].dimension), np.float32)
-    weights = np.zeros(shape, np.float32)
+    stored = [item.rows for item in items]
+    types = {rows.dtype for rows in stored}
+    rows = np.zeros((*shape, items[0].dimension), types.pop() if len(types) == 1 else np.float32)
+    scales, weights = np.zeros((2, *shape), np.float32)
     for i, item in enumerate(items):
-        own = vectors[i, : item.count]
-        np.multiply(item.rows, item.scales[:, None], out=own, dtype=np.float32)
-        weights[i, : item.count] = item.weights
-    mask = np.arange(shape[1])[None, :] < counts[:, None]
-    return Nodes(*(torch.from_numpy(array).to(device) for array in (vectors, mask, weights)))
+        rows[i, : counts[i]] = stored[i]
+        scales[i, : counts[i]] = item.scales
+        weights[i, : counts[i]] = item.weights
+    vectors = torch.from_numpy(rows).to(device).float()
+    vectors *= torch.from_numpy(scales).to(device)[:, :, None]
+    mask = torch.from_numpy(np.arange(shape[1])[None, :] < counts[:, None]).to(device)
+    return Nodes(vectors, mask, torch.from_numpy(weights).to(device))
 
 
 def pack_nodes(vectors: np.ndarray, weights: np.ndarray, gram: bool = True) -> PackedNodes:
