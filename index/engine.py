@@ -73,6 +73,11 @@ class Index(Protocol):
         """How many items there are."""
         ...
 
+    @property
+    def codec(self) -> str | None:
+        """The caller's label for how all arrays are coded; None where nothing was said yet."""
+        ...
+
     def stats(self) -> dict[str, Any]:
         """Counts, bytes, engine, FAISS index type, device in use, fingerprint, generation."""
         ...

@@ -4,6 +4,7 @@ Reads come from any thread, on connections of their own, and see the last commit
 one statement or one read transaction, so it never mixes two states.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,13 @@ from index.filter_sql import Condition
 from index.records import KINDS, Kind, Record
 from index.rows import read_arrays, read_record, read_thumbnail, read_vector
 
+log = logging.getLogger(__name__)
+
 FILE_NAME = "catalog.sqlite"
 # SQLite allows 32,766 parameters a statement; a few hundred are as fast and parse quicker.
 _IDS_A_STATEMENT = 500
 _ROWS_A_READ = 4096
+_ITEMS_MEASURED = 100
 
 _ITEM_COLUMNS = "i.id, i.kind, i.metadata, i.tags, i.text, i.content_hash, i.created, i.updated"
 
@@ -88,6 +92,31 @@ class CatalogReads:
             for row, own in zip(rows, arrays, strict=True):
                 found[row[0]] = read_record(row[:-1], arrays=own)
         return found
+
+    def codec(self) -> tuple[str | None, int | None]:
+        """By which codec arrays are stored, and up to which number; None: not said, and all."""
+        codec, recoded = self._read("SELECT codec, recoded FROM model")[0]
+        return codec, recoded
+
+    def arrays(self, after: int) -> Iterator[tuple[int, list[tuple[int, dict[str, np.ndarray]]]]]:
+        """Numbers and arrays of the items after this number, in order, some hundred at a time.
+
+        With each part the last number that it covers: damaged items are in none. They are logged.
+        """
+        while rows := self._read(
+            "SELECT i.number, i.kind, i.id, a.arrays FROM item i JOIN arrays a USING (number)"
+            " WHERE i.number > ? ORDER BY i.number LIMIT ?",
+            after,
+            _IDS_A_STATEMENT,
+        ):
+            after = rows[-1][0]
+            found = []
+            for number, kind, item_id, blob in rows:
+                try:
+                    found.append((number, read_arrays(kind, [item_id], [blob])[0]))
+                except DamagedError as error:
+                    log.warning("left as it is: %s", error)
+            yield after, found
 
     def page(self, kind: Kind, after: str | None, limit: int) -> list[Record]:
         """Items in order of id, without vector, arrays and thumbnail."""
@@ -201,6 +230,20 @@ class CatalogReads:
         """Bytes of the catalog and of its log."""
         files = (self._file, self._file.with_name(FILE_NAME + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
+
+    def bytes_per_item(self) -> dict[Kind, int]:
+        """Stored bytes of an item's arrays: the mean of the last hundred of a kind, 0 of none."""
+        return {
+            kind: round(
+                self._read(
+                    "SELECT coalesce(avg(length(arrays)), 0) FROM arrays WHERE number IN"
+                    " (SELECT number FROM item WHERE kind = ? ORDER BY number DESC LIMIT ?)",
+                    kind,
+                    _ITEMS_MEASURED,
+                )[0][0]
+            )
+            for kind in KINDS
+        }
 
     def _damage_of(self, kind: Kind, item_id: str) -> Iterator[str]:
         try:

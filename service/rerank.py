@@ -8,7 +8,10 @@ import numpy as np
 
 from model.matcher import Encoded, Kind, Matcher
 
-SLICE = 16
+# With a deadline, candidates are scored in slices of about this long: a kernel's hundred candidates
+# are one slice or two, torch's ten.
+SLICE_S = 0.001
+FIRST_SLICE = 16
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,14 @@ def rerank(
     scored best first in slices until the next slice would end after it. Those left follow the
     scored ones in the order of the first stage. Ties go by id.
     """
-    size = SLICE if deadline is not None else max(1, len(candidates))
+    size = FIRST_SLICE if deadline is not None else max(1, len(candidates))
     scored: list[Ranked] = []
-    longest = 0.0
-    for start in range(0, len(candidates), size):
+    expected = 0.0
+    while len(scored) < len(candidates):
         begun = time.perf_counter()
-        if deadline is not None and begun + longest >= deadline:
+        if deadline is not None and begun + expected >= deadline:
             break
+        start = len(scored)
         part = slice(start, start + size)
         scores = matcher.score(query, query_kind, first_stage[part], candidates[part])
         scored += [
@@ -89,7 +93,9 @@ def rerank(
             )
             for i in range(len(scores.total))
         ]
-        longest = max(longest, time.perf_counter() - begun)
+        took = time.perf_counter() - begun
+        longer = 2 if took <= SLICE_S / 2 else 1
+        size, expected = size * longer, took * longer
     best_first = sorted(scored, key=lambda ranked: (-ranked.score, ids[ranked.place]))
     left = first_stage_alone(matcher, query, query_kind, first_stage, candidates, start=len(scored))
     return best_first + left, len(scored)

@@ -360,6 +360,10 @@ class Readiness(BaseModel):
     model: str
     fingerprint: str
     device: str = Field(description="Where the model really runs.")
+    scorer: str = Field(
+        description="What re-ranks: a variant of the kernel (`avx512-vnni`, `avx2`, `neon`, "
+        "`portable`), or `torch`, which is many times slower on a CPU."
+    )
     index_device: str = Field(description="Where the vectors really are searched.")
     generation: int
     images: int
@@ -373,6 +377,13 @@ class Stats(BaseModel):
     model: str
     fingerprint: str
     device: str
+    scorer: str = Field(description="What re-ranks; see `/readyz`.")
+    codec: str = Field(description="How region and word vectors are stored.")
+    bytes_per_item: dict[str, int] = Field(
+        description="Stored bytes of what the re-ranker reads of an item: the mean of the last "
+        "hundred of each kind, 0 where there is none.",
+        examples=[{"image": 15720, "text": 7050}],
+    )
     uptime_s: float
     counts: dict[str, int] = Field(examples=[{"image": 20, "text": 300}])
     index: dict[str, Any] = Field(description="What the index says about itself.")

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1024 * 1024
 Device = Literal["auto", "cpu", "cuda"]
+Codec = Literal["auto", "float16", "int8", "compact"]
 
 
 class Settings(BaseSettings):
@@ -24,6 +25,12 @@ class Settings(BaseSettings):
         description="Folder of the trained model.",
     )
     data_dir: Path = Field(Path("data"), description="Folder of the catalog and its vectors.")
+    codec: Codec = Field(
+        "auto",
+        description="How region and word vectors are stored: `float16`, `int8` or `compact`. A "
+        "collection keeps the codec that it began with; `auto` is the collection's own, and `int8` "
+        "for a new one.",
+    )
     device: Device = Field(
         "auto",
         description="Where the model and the vectors run. `cuda` without a usable GPU is an error "

@@ -254,7 +254,9 @@ def test_stats_tell_what_is_really_there(index: EmbeddedIndex, folder: Path) -> 
         "building": False,
         "build_failures": {},
         "measured_recall": {},
-        "format_version": 2,
+        "format_version": 3,
+        "codec": None,
+        "bytes_per_item": index.stats()["bytes_per_item"],
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from model.fused import variant
 from service.collection import resolve_device
 from service.errors import StartError
 from service.running import Running
@@ -27,6 +28,7 @@ async def test_readiness_tells_what_is_loaded(
         "ready": True,
         "model": "toy",
         "device": "cpu",
+        "scorer": variant(),
         "index_device": "cpu",
         "generation": 1,
         "images": 0,
@@ -42,6 +44,9 @@ async def test_stats_count_and_measure(client: httpx.AsyncClient) -> None:
     assert stats["index"]["engine"] == "embedded"
     assert stats["index"]["bytes_on_disk"] > 0
     assert stats["index"]["fingerprint"] == stats["fingerprint"]
+    assert (stats["scorer"], stats["codec"]) == (variant(), "int8")
+    assert stats["bytes_per_item"]["image"] > 100
+    assert stats["bytes_per_item"]["text"] == 0
     assert stats["queues"]["encoding"]["jobs"] == 0
     assert stats["uptime_s"] >= 0
 
