@@ -5,6 +5,7 @@ StoreError
 ├── QueryError          a search, a page or an option out of its range
 │   └── FilterError     a filter that can't be read (names the field and the operator)
 ├── FingerprintError    the rows were made by another model
+├── StagingError        a switch to a model for which not every item is staged
 ├── FormatError         the data directory has a format that this version doesn't know
 ├── LockedError         another process has the data directory open
 ├── DamagedError        stored bytes are not the ones that were written
@@ -33,6 +34,10 @@ class FilterError(QueryError):
 
 class FingerprintError(StoreError):
     """The rows of the data directory were made by another model."""
+
+
+class StagingError(StoreError):
+    """A switch to another model for which not every item is staged."""
 
 
 class FormatError(StoreError):
