@@ -209,8 +209,8 @@ class Catalog(CatalogReads):
         if self._writer.execute("SELECT 1 FROM item LIMIT 1").fetchone() is not None:
             raise FingerprintError(
                 f"{self._file} holds items made by model {found[1]} (dimension {found[2]}); the"
-                f" model at hand is {fingerprint} (dimension {dimension}). Use the first model,"
-                " or index the pictures again into an empty data directory"
+                f" model at hand is {fingerprint} (dimension {dimension}). Use the first model, or"
+                " let `sightline migrate` embed the items again with the one at hand"
             )
         self._writer.execute("BEGIN IMMEDIATE")
         self._writer.execute("DELETE FROM model")
