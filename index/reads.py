@@ -1,4 +1,4 @@
-"""Everything that is asked of the catalog. With `catalog.py` the only file with SQL.
+"""Everything that is asked of the catalog. With `catalog.py` and `staging.py` the files with SQL.
 
 Reads come from any thread, on connections of their own, and see the last commit, whole. Each is
 one statement or one read transaction, so it never mixes two states.
