@@ -218,11 +218,12 @@ def test_a_killed_migration_goes_on_where_it_was(
     settings: Settings, new_settings: Settings
 ) -> None:
     with open_collection(settings) as collection:
-        texts = [NewText(f"text {n}", f"t{n:04}") for n in range(1200)]
+        texts = [NewText(f"text {n}", f"t{n:04}") for n in range(200)]
         store(collection, "text", prepare_texts(collection, texts))
+    one_by_one = {"SIGHTLINE_ENCODE_BATCH_TEXTS": "1", "SIGHTLINE_ENCODER_WORKERS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-m", "service", *command(new_settings)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **one_by_one},
     )
     try:
         wait_until(lambda: staged(settings) > 0, 100)
@@ -230,13 +231,13 @@ def test_a_killed_migration_goes_on_where_it_was(
         process.kill()
         process.wait()
     with open_collection(settings) as collection:
-        assert collection.index.count("text") == 1200
+        assert collection.index.count("text") == 200
         assert collection.index.verify().ok
     there = staged(settings)
-    assert 0 < there < 1200
-    assert migrate(new_settings).embedded == 1200 - there
+    assert 0 < there < 200
+    assert migrate(new_settings).embedded == 200 - there
     with open_collection(new_settings) as collection:
-        assert collection.index.count("text") == 1200
+        assert collection.index.count("text") == 200
         assert collection.index.verify().ok
 
 
