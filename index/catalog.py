@@ -230,13 +230,13 @@ class Catalog(CatalogReads):
             if same:
                 raise CodecError(
                     f"{self._file} holds items stored by the codec {found[3]}; {codec} was asked"
-                    f" for. Ask for {found[3]} or for none, or index the pictures again into an"
-                    " empty data directory"
+                    f" for. Ask for {found[3]} or for none, or take the collection to {codec}"
+                    " with `sightline migrate`"
                 )
             raise FingerprintError(
                 f"{self._file} holds items made by model {found[1]} (dimension {found[2]}); the"
-                f" model at hand is {fingerprint} (dimension {dimension}). Use the first model,"
-                " or index the pictures again into an empty data directory"
+                f" model at hand is {fingerprint} (dimension {dimension}). Use the first model, or"
+                " let `sightline migrate` embed the items again with the one at hand"
             )
         self._writer.execute("BEGIN IMMEDIATE")
         self._writer.execute("DELETE FROM model")

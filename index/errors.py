@@ -6,6 +6,7 @@ StoreError
 │   └── FilterError     a filter that can't be read (names the field and the operator)
 ├── FingerprintError    the rows were made by another model
 ├── CodecError          the arrays were stored by another codec than the one that is asked for
+├── StagingError        a switch to a model for which not every item is staged
 ├── FormatError         the data directory has a format that this version doesn't know
 ├── LockedError         another process has the data directory open
 ├── DamagedError        stored bytes are not the ones that were written
@@ -38,6 +39,10 @@ class FingerprintError(StoreError):
 
 class CodecError(StoreError):
     """The arrays of the data directory were stored by another codec than the one asked for."""
+
+
+class StagingError(StoreError):
+    """A switch to another model for which not every item is staged."""
 
 
 class FormatError(StoreError):

@@ -1,4 +1,4 @@
-"""Everything that is asked of the catalog. With `catalog.py` the only file with SQL.
+"""Everything that is asked of the catalog. With `catalog.py` and `staging.py` the files with SQL.
 
 Reads come from any thread, on connections of their own, and see the last commit, whole. Each is
 one statement or one read transaction, so it never mixes two states.
@@ -27,7 +27,10 @@ _IDS_A_STATEMENT = 500
 _ROWS_A_READ = 4096
 _ITEMS_MEASURED = 100
 
-_ITEM_COLUMNS = "i.id, i.kind, i.metadata, i.tags, i.text, i.content_hash, i.created, i.updated"
+# What `staging.py` makes for a model that is not in use yet.
+STAGED_TABLES = ("staged_vector", "staged_arrays", "staged_tags", "staged_model")
+
+ITEM_COLUMNS = "i.id, i.kind, i.metadata, i.tags, i.text, i.content_hash, i.created, i.updated"
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class CatalogReads:
     def get(self, kind: Kind, item_id: str) -> Record | None:
         """Everything about an item. Raises DamagedError when a blob is not what was written."""
         rows = self._read(
-            f"SELECT {_ITEM_COLUMNS}, v.vector, a.arrays, t.jpeg FROM item i"
+            f"SELECT {ITEM_COLUMNS}, v.vector, a.arrays, t.jpeg FROM item i"
             " JOIN vector v USING (number) JOIN arrays a USING (number)"
             " LEFT JOIN thumbnail t USING (number) WHERE i.kind = ? AND i.id = ?",
             kind,
@@ -83,7 +86,7 @@ class CatalogReads:
         found: dict[str, Record] = {}
         for part, marks in parts_of(ids):
             rows = self._read(
-                f"SELECT {_ITEM_COLUMNS}, a.arrays FROM item i JOIN arrays a USING (number)"
+                f"SELECT {ITEM_COLUMNS}, a.arrays FROM item i JOIN arrays a USING (number)"
                 f" WHERE i.kind = ? AND i.id IN ({marks})",
                 kind,
                 *part,
@@ -121,7 +124,7 @@ class CatalogReads:
     def page(self, kind: Kind, after: str | None, limit: int) -> list[Record]:
         """Items in order of id, without vector, arrays and thumbnail."""
         rows = self._read(
-            f"SELECT {_ITEM_COLUMNS} FROM item i WHERE kind = ? AND id > ? ORDER BY id LIMIT ?",
+            f"SELECT {ITEM_COLUMNS} FROM item i WHERE kind = ? AND id > ? ORDER BY id LIMIT ?",
             kind,
             after or "",
             limit,
@@ -195,7 +198,8 @@ class CatalogReads:
     def copy_to(self, file: Path) -> None:
         """Writes the last commit, whole, to a new file; writes go on meanwhile. Not synced.
 
-        The copy names no main segments, since they are not copied. Raises StorageError.
+        The copy names no main segments, since they are not copied, and has nothing staged. Raises
+        StorageError.
         """
         with self._readers.lent() as connection:
             # Of the query-only connections' own doing: the copy is another database.
@@ -209,6 +213,11 @@ class CatalogReads:
             try:
                 with copy:
                     copy.execute("DELETE FROM segment")
+                    for table in STAGED_TABLES:
+                        copy.execute(f"DROP TABLE IF EXISTS {table}")
+                (free,) = copy.execute("PRAGMA freelist_count").fetchone()
+                if free:
+                    copy.execute("VACUUM")
             finally:
                 copy.close()
 

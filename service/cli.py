@@ -16,6 +16,7 @@ from service.commands import (
     evaluate,
     export,
     index,
+    migrate,
     rebuild,
     search,
     serve,
@@ -45,6 +46,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("rebuild")(rebuild.rebuild)
+app.command("migrate")(migrate.migrate)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import torch
 from index.embedded import EmbeddedIndex
 from index.engine import Index
 from index.plan import Plan
+from index.staging import codec_of
 from model.bundle import Bundle, load_bundle
 from model.codecs import DEFAULT_CODEC
 from model.matcher import Matcher
@@ -81,9 +82,16 @@ def _as_queries(vectors: np.ndarray) -> np.ndarray:
     return np.hstack([vectors[:, :-1], np.ones((len(vectors), 1), np.float32)])
 
 
-def load_matcher(settings: Settings) -> Matcher:
+def load_matcher(settings: Settings, codec: str = DEFAULT_CODEC) -> Matcher:
     """The model on the device that the settings name. Raises BundleError or StartError."""
-    return _matcher(load_bundle(settings.bundle), settings, DEFAULT_CODEC)
+    return _matcher(load_bundle(settings.bundle), settings, codec)
+
+
+def codec_to_keep(settings: Settings) -> str:
+    """The codec that is asked for, or else the one that the collection has, or else the default."""
+    if settings.codec != "auto":
+        return settings.codec
+    return codec_of(settings.data_dir) or DEFAULT_CODEC
 
 
 def _matcher(bundle: Bundle, settings: Settings, codec: str) -> Matcher:

@@ -212,7 +212,7 @@ def test_rows_of_another_model_are_refused_with_both_names_and_a_way_out(
     words = str(caught.value)
     assert FINGERPRINT in words
     assert OTHER_FINGERPRINT in words
-    assert "empty data directory" in words
+    assert "sightline migrate" in words
     with pytest.raises(FingerprintError, match=r"dimension 8.*dimension 9"):
         open_index(dimension=9)
     assert open_index().count("image") == 1
