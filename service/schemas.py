@@ -52,6 +52,14 @@ class SearchOptions(BaseModel):
     explain: bool = Field(
         False, description="Adds to each result which words are found in which regions."
     )
+    filter: dict[str, Any] | None = Field(
+        None,
+        description="Only items that match it are looked at, before the best are taken. One of "
+        '`{"field": name or JSON pointer, "equals": value}`, the same with `"in": [values]` or '
+        '`"range": {"gt" | "gte" | "lt" | "lte": value}`, `{"tag": tag or [tags]}`, '
+        '`{"and": [filters]}`, `{"or": [filters]}`, `{"not": filter}`.',
+        examples=[{"and": [{"tag": "dog"}, {"field": "year", "range": {"gte": 2020}}]}],
+    )
     min_probability: float | None = Field(
         None,
         ge=0,
@@ -86,6 +94,8 @@ class PictureQuery(Request, SearchOptions):
 
 class PictureQueryForm(Form, SearchOptions):
     """Find sentences for an uploaded picture."""
+
+    json_fields = ("filter",)
 
     image: SkipValidation[Any] = Field(
         description="The picture's file.", json_schema_extra={"type": "string", "format": "binary"}

@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass
 
+from index.errors import FilterError
+from index.filter import Filter, parse_filter
 from index.records import Record
 from model.matcher import Encoded, Kind
 from service.collection import Collection
@@ -20,6 +22,7 @@ class Ask:
     candidates: int
     rerank: bool
     explain: bool
+    filter: Filter | None
     min_probability: float
     deadline: float | None
 
@@ -74,6 +77,11 @@ def ask_of(options: SearchOptions, collection: Collection, begun: float) -> Ask:
         problems.append(
             FieldProblem("/candidates", f"{candidates} is below k, which is {options.k}")
         )
+    chosen = None
+    try:
+        chosen = None if options.filter is None else parse_filter(options.filter)
+    except FilterError as error:
+        problems.append(FieldProblem(f"/filter{error.pointer}", error.words))
     if problems:
         raise InvalidFieldsError(problems)
     return Ask(
@@ -82,6 +90,7 @@ def ask_of(options: SearchOptions, collection: Collection, begun: float) -> Ask:
         candidates=candidates or max(options.k, settings.default_candidates),
         rerank=options.rerank,
         explain=options.explain,
+        filter=chosen,
         min_probability=options.min_probability or 0.0,
         deadline=None if options.deadline_ms is None else begun + options.deadline_ms / 1000,
     )
@@ -95,7 +104,8 @@ def search(
     kind: Kind = "image" if query_kind == "text" else "text"
 
     begun = time.perf_counter()
-    hits = index.search(kind, query.query[None], ask.candidates if ask.rerank else ask.k)
+    wanted = ask.candidates if ask.rerank else ask.k
+    hits = index.search(kind, query.query[None], wanted, ask.filter)
     searched = time.perf_counter()
     records = index.fetch(kind, hits.ids[0])
     # An item that was deleted in between is gone: the answer is that of a moment later.
