@@ -1,4 +1,4 @@
-"""Step 1 of a search: what is asked, a sentence or a picture, to vectors."""
+"""A sentence or a picture to vectors, however it comes."""
 
 import base64
 import binascii

@@ -23,11 +23,14 @@ class StageScoresOf:
 
 @dataclass(frozen=True)
 class Ranked:
-    """One candidate: its place after the first stage (from 0), its scores, its probability."""
+    """One candidate: its place after the first stage (from 0), its scores, its probability.
+
+    probability: None where nothing tells what a score means.
+    """
 
     place: int
     score: float
-    probability: float
+    probability: float | None
     stages: StageScoresOf
 
 

@@ -17,6 +17,9 @@ Box = Annotated[
 ]
 
 
+Direction = Literal["text-to-image", "image-to-text"]
+
+
 def _is_none(value: Any) -> bool:
     return value is None
 
@@ -74,6 +77,12 @@ class SearchOptions(BaseModel):
         allow_inf_nan=False,
         description="Time for the whole answer. The re-ranker scores, best first, what fits; "
         "`degraded` and `reranked` say what it left.",
+    )
+
+    cursor: str | None = Field(
+        None,
+        max_length=2000,
+        description="`next_cursor` of the page before; everything else as it was there.",
     )
 
 
@@ -199,6 +208,11 @@ class SearchResponse(BaseModel):
     )
     model: str
     generation: int = Field(description="Version of the index that answered.")
+    next_cursor: str | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="Give it as `cursor` for the next page; the last page has none.",
+    )
 
 
 class TextItem(Request):

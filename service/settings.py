@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     max_candidates: int = Field(
         1000, ge=1, le=100_000, description="Largest `candidates`, and so the largest `k`."
     )
+    max_paging_depth: int = Field(
+        10_000,
+        ge=1,
+        le=100_000,
+        description="Places of the ranking that the pages of one search reach.",
+    )
     max_text_characters: int = Field(
         1000, ge=1, le=100_000, description="Longest text that is stored."
     )

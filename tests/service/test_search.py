@@ -44,7 +44,7 @@ async def test_a_sentence_finds_pictures_best_first(filled: httpx.AsyncClient) -
     found = await ask(filled, "a dog on the grass", k=5)
     assert found.keys() == {
         *("results", "took_ms", "candidates", "reranked", "degraded"),
-        *("no_match", "model", "generation"),
+        *("no_match", "model", "generation", "next_cursor"),
     }
     assert found["took_ms"].keys() == {"encode", "search", "fetch", "rerank", "total"}
     assert found["took_ms"]["total"] > 0
@@ -272,7 +272,10 @@ def ascii_json(value: Any) -> bytes:
             "field '/n', in: must be a text, a finite number",
         ),
         ({"query": "dog", "filter": {"field": "n", "like": "x"}}, "/filter", "no such operator"),
-        ({"query": "dog", "cursor": "x"}, "/cursor", "no such field"),
+        ({"query": "dog", "cursor": "x"}, "/cursor", "not a cursor"),
+        ({"query": "dog", "cursor": ""}, "/cursor", "not a cursor"),
+        ({"query": "dog", "cursor": "e30"}, "/cursor", "not a cursor"),
+        ({"query": "dog", "cursor": 3}, "/cursor", "valid string"),
         ({"query": "dog", "Query": "dog"}, "/Query", "no such field"),
     ],
 )
