@@ -16,7 +16,7 @@ from index.connections import translated
 from index.errors import DamagedError, FormatError
 from index.lock import FolderLock
 from index.migrations import APPLICATION_ID, FORMAT_VERSION
-from index.reads import FILE_NAME
+from index.reads import FILE_NAME, CatalogReads
 from index.segment_writer import sync_folder
 
 
@@ -41,6 +41,31 @@ def backup(copy_to: Callable[[Path], None], target: Path) -> None:
             # On a full disk the space is needed for better things.
             rmtree(beside)
             raise
+
+
+def backup_folder(folder: Path, target: Path) -> None:
+    """The same of a data directory that another process may have open, and write to.
+
+    No lock is needed: SQLite gives a reader of any process the last commit, whole. Raises
+    StorageError, DamagedError, and FormatError for a catalog that this version doesn't write.
+    """
+    file = folder / FILE_NAME
+    with translated(file):
+        if not file.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+    # Vectors are copied as they are, so their dimension doesn't matter.
+    reads = CatalogReads(file, dimension=0)
+    try:
+        application, version = reads.format()
+        _check_format(file, application, version)
+        if version < FORMAT_VERSION:
+            raise FormatError(
+                f"{file} has format {version}, of an earlier version; opening it once brings it to"
+                f" format {FORMAT_VERSION}"
+            )
+        backup(reads.copy_to, target)
+    finally:
+        reads.close()
 
 
 def restore(source: Path, folder: Path) -> None:
@@ -81,18 +106,21 @@ def check(file: Path) -> None:
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if application != APPLICATION_ID:
-                raise FormatError(f"{file} is an SQLite file, but not a catalog of ours")
-            if version > FORMAT_VERSION:
-                raise FormatError(
-                    f"{file} has format {version}; this version knows formats up to"
-                    f" {FORMAT_VERSION}"
-                )
+            _check_format(file, application, version)
             (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         finally:
             connection.close()
     if first != "ok":
         raise DamagedError(f"{file} is damaged: {first}")
+
+
+def _check_format(file: Path, application: int, version: int) -> None:
+    if application != APPLICATION_ID:
+        raise FormatError(f"{file} is an SQLite file, but not a catalog of ours")
+    if version > FORMAT_VERSION:
+        raise FormatError(
+            f"{file} has format {version}; this version knows formats up to {FORMAT_VERSION}"
+        )
 
 
 def _sync(file: Path) -> None:

@@ -51,6 +51,16 @@ class CatalogReads:
         self._dimension = dimension
         self._readers = Readers(file)
 
+    def close(self) -> None:
+        """Closes every connection."""
+        self._readers.close()
+
+    def format(self) -> tuple[int, int]:
+        """Whose file it is, and its version (`migrations.py`)."""
+        ((application,),) = self._read("PRAGMA application_id")
+        ((version,),) = self._read("PRAGMA user_version")
+        return application, version
+
     def stamp(self) -> Stamp:
         """The last committed state."""
         return Stamp(*self._read("SELECT generation, token FROM state")[0])
