@@ -86,6 +86,11 @@ class Matcher:
         self._extractor = served_extractor(bundle.config, device)
         self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device)
 
+    @property
+    def global_weight(self) -> float:
+        """How much the first stage counts in a total (`fusion.py`)."""
+        return self._scoring.fusion.global_
+
     def no_match_below(self, query_kind: Kind) -> float:
         """A best probability under this says that nothing in the collection matches the query."""
         return self._direction(query_kind).no_match_below

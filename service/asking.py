@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from service.answers import SearchResponse
 from service.bodies import checked
 from service.collection import Collection
+from service.queries import PictureQuery, TextQuery
 from service.question import encode_question
 from service.remote import Remote
 from service.results import answer
-from service.schemas import PictureQuery, SearchResponse, TextQuery
 from service.search import ask_of, search
 
 

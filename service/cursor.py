@@ -40,9 +40,12 @@ class Cursor(BaseModel):
         """The cursor that `text` stands for. Raises InvalidFieldsError."""
         try:
             padded = text + "=" * (-len(text) % 4)
-            return cls.model_validate_json(base64.b64decode(padded, altchars=b"-_", validate=True))
+            read = cls.model_validate_json(base64.b64decode(padded, altchars=b"-_", validate=True))
         except (binascii.Error, ValidationError, ValueError) as error:
             raise InvalidFieldsError.one("/cursor", FOREIGN) from error
+        if (read.score is None) != (read.item_id is None):
+            raise InvalidFieldsError.one("/cursor", FOREIGN)
+        return read
 
     @property
     def text(self) -> str:

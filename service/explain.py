@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from model.matcher import Matcher
-from service.schemas import (
+from service.answers import (
     Explanation,
     RegionSaliency,
     RegionWeight,
@@ -45,6 +45,18 @@ def explain(
             for tag, probability in found.tags
         ],
     )
+
+
+def shared_tags(
+    matcher: Matcher, query: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]
+) -> Explanation:
+    """Why two sentences, or two pictures, match: the tags of both. Their words aren't compared."""
+    both = np.minimum(query["tags"].astype(np.float32), found["tags"].astype(np.float32))
+    tags = [
+        TagProbability(tag=tag, probability=float(probability))
+        for tag, probability in matcher.top_tags({"tags": both})
+    ]
+    return Explanation(words=[], regions=[], tags=tags)
 
 
 def _box(box: object) -> list[float]:

@@ -53,6 +53,7 @@ TABLE: tuple[tuple[type[Exception], Kind], ...] = (
     (StorageError, Kind(503, "storage", "The service's disk refuses")),
     (ClosedError, Kind(503, "closing", "The service is shutting down")),
 )
+KNOWN = tuple(error for error, _ in TABLE)
 UNEXPECTED = Kind(500, "internal", "Something went wrong inside the service")
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.matcher import Encoded, Kind, Matcher
+from model.composition import Scorer
+from model.matcher import Encoded, Kind
 
 SLICE = 16
 
@@ -35,7 +36,7 @@ class Ranked:
 
 
 def first_stage_alone(
-    matcher: Matcher,
+    matcher: Scorer,
     query: Encoded,
     query_kind: Kind,
     first_stage: np.ndarray,
@@ -53,7 +54,7 @@ def first_stage_alone(
 
 
 def rerank(
-    matcher: Matcher,
+    matcher: Scorer,
     query: Encoded,
     query_kind: Kind,
     first_stage: np.ndarray,

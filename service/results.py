@@ -5,10 +5,11 @@ from datetime import datetime
 from urllib.parse import quote
 
 from index.records import Record
+from service.answers import Explanation, SearchResponse, SearchResult, StageScores, Timings
 from service.collection import Collection
-from service.explain import explain
+from service.explain import explain, shared_tags
 from service.question import Question
-from service.schemas import Item, SearchResponse, SearchResult, StageScores, Timings
+from service.schemas import Item
 from service.search import Ask, Found, Match
 
 
@@ -18,7 +19,7 @@ def answer(collection: Collection, question: Question, ask: Ask, found: Found) -
     for match in found.matches:
         result = _result(match)
         if ask.explain:
-            why = explain(collection.matcher, *question.sides(match.record))
+            why = _why(collection, question, match.record)
             result = result.model_copy(update={"explanation": why})
         results.append(result)
     took = found.took
@@ -75,6 +76,13 @@ def thumbnail_url(record: Record) -> str | None:
     if record.kind == "text":
         return None
     return f"/images/{quote(record.id, safe='')}/thumbnail"
+
+
+def _why(collection: Collection, question: Question, record: Record) -> Explanation:
+    sides = question.sides(record)
+    if sides is None:
+        return shared_tags(collection.matcher, question.parts[0].encoded.arrays, record.arrays)
+    return explain(collection.matcher, sides.sentence, sides.text, sides.picture)
 
 
 def _result(match: Match) -> SearchResult:

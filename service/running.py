@@ -17,9 +17,9 @@ from index.records import Kind
 from service.collection import Collection, open_collection
 from service.ingest import Outcome, Prepared, store
 from service.pool import BoundedPool
+from service.queries import Direction
 from service.question import Given, Question, encode_question
 from service.results import answer, to_json
-from service.schemas import Direction
 from service.search import ask_of, search
 from service.settings import Settings
 

@@ -15,9 +15,9 @@ from index.records import Hits, Record
 from service.collection import Collection
 from service.cursor import Cursor
 from service.errors import FieldProblem, InvalidFieldsError
+from service.queries import SearchOptions
 from service.question import Question
 from service.rerank import Ranked
-from service.schemas import SearchOptions
 from service.settings import Settings
 
 
@@ -114,8 +114,11 @@ def ask_of(options: SearchOptions, collection: Collection, begun: float) -> Ask:
 def search(collection: Collection, question: Question, ask: Ask, encode_s: float) -> Found:
     """One page of items for an encoded question; encode_s is how long the encoding took.
 
-    Raises CursorMismatchError and CursorExpiredError.
+    Raises InvalidFieldsError, CursorMismatchError and CursorExpiredError.
     """
+    if ask.min_probability and not question.has_probability:
+        detail = f"{question.target}s that are found by {question.target}s have no probability"
+        raise InvalidFieldsError.one("/min_probability", detail)
     if ask.cursor is None:
         return _among_candidates(collection, question, ask, encode_s)
     ask.cursor.check_search(question.name)
@@ -235,7 +238,7 @@ def _there(
     collection: Collection, question: Question, ids: Sequence[str]
 ) -> tuple[list[int], list[Record]]:
     """Those that are still there, with their places among the ids."""
-    records = collection.index.fetch(question.target, ids)
+    records = collection.index.fetch(question.target, ids, vectors=question.needs_vectors)
     there = [(place, record) for place, record in enumerate(records) if record is not None]
     return [place for place, _ in there], [record for _, record in there]
 

@@ -10,7 +10,8 @@ from service.listing import tags
 from service.pages import PAGE_FOLDER
 from service.parameters import KindOf, only_parameters
 from service.running import Service
-from service.schemas import Health, Readiness, Stats, Tags
+from service.schemas import Tags
+from service.status import Health, IndexStats, Readiness, Stats
 
 router = APIRouter()
 
@@ -46,6 +47,8 @@ async def readyz(service: Service) -> Readiness:
         generation=stats["generation"],
         images=stats["counts"]["image"],
         texts=stats["counts"]["text"],
+        engine=stats["engine"],
+        faiss_index={kind: parts["faiss_index"] for kind, parts in stats["segments"].items()},
     )
 
 
@@ -61,7 +64,7 @@ async def stats(service: Service) -> Stats:
         device=collection.device,
         uptime_s=round(time.monotonic() - service.started, 1),
         counts=found["counts"],
-        index=found,
+        index=IndexStats.model_validate(found),
         queues={
             "encoding": service.encoders.load(),
             "searching": service.searchers.load(),

@@ -1,7 +1,9 @@
-"""Both searches."""
+"""Searches of both kinds of item, by both kinds of query, and many at once."""
 
 from fastapi import APIRouter, Request, Response
 
+from service.answers import BatchResponse, SearchResponse
+from service.batch import search_all
 from service.bodies import (
     FORM_TYPES,
     JSON_TYPES,
@@ -11,8 +13,8 @@ from service.bodies import (
     read_form,
     read_json,
 )
+from service.queries import BatchQuery, Direction, PictureQuery, PictureQueryForm, TextQuery
 from service.running import Running, Service
-from service.schemas import Direction, PictureQuery, PictureQueryForm, SearchResponse, TextQuery
 from service.uploads import picture_bytes
 
 router = APIRouter(prefix="/search", tags=["search"])
@@ -42,6 +44,36 @@ async def image_to_text(request: Request, service: Service) -> Response:
     The picture is a form's file, base64 in JSON, or one that is already indexed.
     """
     return await _for_picture(request, service, "image-to-text")
+
+
+@router.post(
+    "/image-to-image",
+    response_model=SearchResponse,
+    openapi_extra=documented(form=PictureQueryForm, json=PictureQuery),
+)
+async def image_to_image(request: Request, service: Service) -> Response:
+    """Pictures that are like a picture, best first.
+
+    Nothing is trained to compare the regions of two pictures, so the first stage ranks them, and
+    their likeness has no probability. With `query` they are ranked by the sentence as well, in both
+    stages, and the probability is that of the sentence.
+    """
+    return await _for_picture(request, service, "image-to-image")
+
+
+@router.post(
+    "/text-to-text", response_model=SearchResponse, openapi_extra=documented(json=TextQuery)
+)
+async def text_to_text(request: Request, service: Service) -> Response:
+    """Sentences that say what a sentence says, best first; ranked as pictures by a picture."""
+    given = await read_json(request, TextQuery, service.encoders)
+    return _json(await service.search("text-to-text", given))
+
+
+@router.post("/batch", response_model=BatchResponse, openapi_extra=documented(json=BatchQuery))
+async def batch(request: Request, service: Service) -> Response:
+    """Many searches, answered in order. One that is wrong doesn't fail the rest."""
+    return _json(await search_all(service, await read_json(request, BatchQuery, service.encoders)))
 
 
 async def _for_picture(request: Request, service: Running, direction: Direction) -> Response:

@@ -1,5 +1,7 @@
 """Pages of a search: together they are one ranking, and a cursor fits no other search."""
 
+import base64
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -11,11 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.answers import SearchResponse
 from service.collection import Collection, open_collection
+from service.cursor import Cursor
+from service.errors import InvalidFieldsError
 from service.ingest import NewPicture, NewText, prepare_pictures, prepare_texts, store
+from service.queries import PictureQuery, TextQuery
 from service.question import encode_question
 from service.results import answer
-from service.schemas import PictureQuery, SearchResponse, TextQuery
 from service.search import ask_of, search
 from service.settings import Settings
 from tests.helpers import client_of, jpeg
@@ -175,6 +180,26 @@ async def test_an_uploaded_picture_is_paged_when_it_is_sent_again(settings: Sett
         files = {"image": ("p.jpg", jpeg(1), "image/jpeg")}
         refused = await client.post("/search/image-to-text", files=files, data=form)
         assert problem(refused) == (409, "cursor-mismatch", "/cursor")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"item_id": "p1"},
+        {"score": 0.5},
+        {"candidates": 100_000},
+        {"given": 100_000},
+        {"given": -1},
+        {"more": 1},
+    ],
+)
+def test_a_forged_cursor_is_refused(filled: Collection, changed: dict[str, Any]) -> None:
+    cursor = ask(filled, query="a dog", k=2).next_cursor
+    assert cursor is not None
+    fields = Cursor.read(cursor).model_dump(exclude_none=True)
+    forged = base64.urlsafe_b64encode(json.dumps({**fields, **changed}).encode()).decode()
+    with pytest.raises(InvalidFieldsError, match="cursor: "):
+        ask(filled, query="a dog", k=2, cursor=forged.rstrip("="))
 
 
 def problem(response: httpx.Response) -> tuple[int, str, str]:
