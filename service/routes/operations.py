@@ -8,7 +8,7 @@ from starlette.responses import FileResponse
 from service import __version__
 from service.listing import tags
 from service.pages import PAGE_FOLDER
-from service.parameters import KindOf, only_parameters
+from service.parameters import JsonFilter, KindOf, only_parameters
 from service.running import Service
 from service.schemas import Tags
 from service.status import Health, IndexStats, Readiness, Stats
@@ -22,10 +22,10 @@ async def page() -> FileResponse:
     return FileResponse(PAGE_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/tags", tags=["images"], dependencies=[Depends(only_parameters("kind"))])
-async def get_tags(service: Service, kind: KindOf = "image") -> Tags:
+@router.get("/tags", tags=["images"], dependencies=[Depends(only_parameters("kind", "filter"))])
+async def get_tags(service: Service, kind: KindOf = "image", filter: JsonFilter = None) -> Tags:
     """The tags of the stored items with their counts, most frequent first."""
-    return await service.searchers.run(tags, service.collection, kind)
+    return await service.searchers.run(tags, service.collection, kind, filter)
 
 
 @router.get("/healthz", tags=["operations"])
