@@ -42,7 +42,10 @@ DOCS_POLICY = (
 )
 DOCS_PATHS = ("/docs", "/redoc")
 # Where JSON may hold pictures in base64.
-PICTURE_PATHS = (*("/search/image-to-text", "/search/image-to-image", "/search/batch"),)
+PICTURE_PATHS = (
+    *("/search/image-to-text", "/search/image-to-image", "/search/batch"),
+    *("/v1/embeddings", "/rerank"),
+)
 CHANGING_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 

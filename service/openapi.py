@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from service import __version__, queries, schemas
+from service import __version__, exchange, queries, schemas
 from service.problems import MEDIA_TYPE
 
 TITLE = "Sightline"
@@ -19,6 +19,7 @@ TAGS = [
     {"name": "search", "description": "Pictures and sentences for a picture, a sentence, or both."},
     {"name": "images", "description": "The pictures of the collection."},
     {"name": "texts", "description": "The sentences of the collection."},
+    {"name": "exchange", "description": "Embeddings and re-ranking for other systems."},
     {"name": "operations", "description": "For who runs the service."},
 ]
 BODIES = (
@@ -26,6 +27,8 @@ BODIES = (
     queries.PictureQuery,
     queries.PictureQueryForm,
     queries.BatchQuery,
+    exchange.EmbeddingsQuery,
+    exchange.RerankQuery,
     schemas.TextItem,
     schemas.BulkTexts,
     schemas.PictureForm,
@@ -44,6 +47,7 @@ BODY_ERRORS = {
 NAMING_ITEMS = (
     *("/search/text-to-image", "/search/image-to-text"),
     *("/search/image-to-image", "/search/text-to-text"),
+    *("/v1/embeddings", "/rerank"),
 )
 BUSY = "Too many requests wait already; `Retry-After` says when to come back."
 

@@ -93,6 +93,12 @@ class Settings(BaseSettings):
     max_batch_queries: int = Field(
         256, ge=1, le=100_000, description="Searches of one batch request."
     )
+    max_embedded_inputs: int = Field(
+        1000, ge=1, le=100_000, description="Inputs of one request for embeddings."
+    )
+    max_rerank_documents: int = Field(
+        1000, ge=1, le=100_000, description="Documents of one re-ranking request."
+    )
     max_bulk_pictures: int = Field(
         256,
         ge=1,
