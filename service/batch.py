@@ -47,8 +47,9 @@ async def _outcome(service: Running, index: int, value: Any) -> bytes:
 
 
 def _read(value: Any) -> tuple[Direction, TextQuery | PictureQuery]:
-    fields = dict(value) if isinstance(value, dict) else value
-    name = fields.pop("search", None) if isinstance(fields, dict) else DIRECTIONS[0]
+    if not isinstance(value, dict):
+        raise InvalidFieldsError.one("", "a search is a JSON object")
+    name, fields = value.get("search"), {k: v for k, v in value.items() if k != "search"}
     direction = next((one for one in DIRECTIONS if one == name), None)
     if direction is None:
         raise InvalidFieldsError.one("/search", f"expected one of {', '.join(DIRECTIONS)}")
