@@ -44,7 +44,7 @@ class Catalog(CatalogReads):
 
     def close(self) -> None:
         """Closes every connection; SQLite moves the log into the file when the last one closes."""
-        self._readers.close()
+        super().close()
         self._writer.close()
 
     # Writing: the caller holds the writer's lock.

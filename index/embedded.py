@@ -25,6 +25,7 @@ from index.derived import Loader, problems
 from index.device import Device, choose_device
 from index.errors import CodecError, QueryError
 from index.filter import Filter
+from index.filter_sql import compiled
 from index.live import Live
 from index.lock import FolderLock
 from index.migrations import FORMAT_VERSION
@@ -252,10 +253,15 @@ class EmbeddedIndex:
         check_kind(kind)
         return self._catalog.get(kind, item_id) if is_id(item_id) else None
 
-    def fetch(self, kind: Kind, ids: Sequence[str]) -> builtins.list[Record | None]:
-        """The items in the order asked, without vector and thumbnail. Raises DamagedError."""
+    def fetch(
+        self, kind: Kind, ids: Sequence[str], vectors: bool = False
+    ) -> builtins.list[Record | None]:
+        """The items in the order asked, without thumbnail. Raises DamagedError.
+
+        vectors: with their vectors, too.
+        """
         check_kind(kind)
-        found = self._catalog.fetch(kind, [item_id for item_id in ids if is_id(item_id)])
+        found = self._catalog.fetch(kind, [item_id for item_id in ids if is_id(item_id)], vectors)
         return [found.get(item_id) for item_id in ids]
 
     def list(self, kind: Kind, after: str | None = None, limit: int = 100) -> builtins.list[Record]:
@@ -274,10 +280,10 @@ class EmbeddedIndex:
         """The JPEG of a picture. Raises DamagedError."""
         return self._catalog.thumbnail(item_id) if is_id(item_id) else None
 
-    def tag_counts(self, kind: Kind) -> dict[str, int]:
-        """How many items carry each tag, most frequent first, then by name."""
+    def tag_counts(self, kind: Kind, filter: Filter | None = None) -> dict[str, int]:
+        """How many items carry each tag, of those that match; most frequent first, then by name."""
         check_kind(kind)
-        return self._catalog.tag_counts(kind)
+        return self._catalog.tag_counts(kind, None if filter is None else compiled(kind, filter))
 
     def count(self, kind: Kind) -> int:
         """How many items of a kind a search sees."""

@@ -30,7 +30,15 @@ class QueryError(StoreError):
 
 
 class FilterError(QueryError):
-    """A filter can't be read; names the place in it, the field and the operator."""
+    """A filter can't be read; names the place in it, the field and the operator.
+
+    pointer: that place, as a JSON pointer into the filter. words: the message without it.
+    """
+
+    def __init__(self, pointer: str, words: str) -> None:
+        super().__init__(f"filter{pointer}: {words}")
+        self.pointer = pointer
+        self.words = words
 
 
 class FingerprintError(StoreError):

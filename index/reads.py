@@ -7,7 +7,7 @@ one statement or one read transaction, so it never mixes two states.
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,16 @@ class CatalogReads:
         self._dimension = dimension
         self._readers = Readers(file)
 
+    def close(self) -> None:
+        """Closes every connection."""
+        self._readers.close()
+
+    def format(self) -> tuple[int, int]:
+        """Whose file it is, and its version (`migrations.py`)."""
+        ((application,),) = self._read("PRAGMA application_id")
+        ((version,),) = self._read("PRAGMA user_version")
+        return application, version
+
     def stamp(self) -> Stamp:
         """The last committed state."""
         return Stamp(*self._read("SELECT generation, token FROM state")[0])
@@ -81,19 +91,24 @@ class CatalogReads:
             thumbnail=None if jpeg is None else read_thumbnail(kind, item_id, jpeg),
         )
 
-    def fetch(self, kind: Kind, ids: Sequence[str]) -> dict[str, Record]:
-        """Those of the items that exist, with arrays, without vector and thumbnail."""
+    def fetch(self, kind: Kind, ids: Sequence[str], vectors: bool = False) -> dict[str, Record]:
+        """Those of the items that exist, with arrays and, if asked for, vectors; no thumbnail."""
         found: dict[str, Record] = {}
+        column, join = ("v.vector", "JOIN vector v USING (number)") if vectors else ("NULL", "")
         for part, marks in parts_of(ids):
             rows = self._read(
-                f"SELECT {ITEM_COLUMNS}, a.arrays FROM item i JOIN arrays a USING (number)"
-                f" WHERE i.kind = ? AND i.id IN ({marks})",
+                f"SELECT {ITEM_COLUMNS}, {column}, a.arrays FROM item i {join}"
+                f" JOIN arrays a USING (number) WHERE i.kind = ? AND i.id IN ({marks})",
                 kind,
                 *part,
             )
             arrays = read_arrays(kind, [row[0] for row in rows], [row[-1] for row in rows])
-            for row, own in zip(rows, arrays, strict=True):
-                found[row[0]] = read_record(row[:-1], arrays=own)
+            for (*item, vector, _), own in zip(rows, arrays, strict=True):
+                record = read_record(item, arrays=own)
+                if vectors:
+                    read = read_vector(kind, record.id, vector, self._dimension)
+                    record = replace(record, vector=read)
+                found[record.id] = record
         return found
 
     def codec(self) -> tuple[str | None, int | None]:
@@ -140,12 +155,20 @@ class CatalogReads:
         )
         return read_thumbnail("image", item_id, rows[0][0]) if rows else None
 
-    def tag_counts(self, kind: Kind) -> dict[str, int]:
-        """How many items carry each tag, most frequent first, then by name."""
+    def tag_counts(self, kind: Kind, condition: Condition | None = None) -> dict[str, int]:
+        """How many items carry each tag, most frequent first, then by name.
+
+        condition: only items that match it are counted (`filter_sql.py`).
+        """
+        matching, values = (
+            ("TRUE", ()) if condition is None else (condition.sql, condition.parameters)
+        )
         return dict(
             self._read(
-                "SELECT tag, count(*) FROM tag WHERE kind = ? GROUP BY tag ORDER BY 2 DESC, 1",
+                f"SELECT tag, count(*) FROM tag WHERE kind = ? AND {matching}"
+                " GROUP BY tag ORDER BY 2 DESC, 1",
                 kind,
+                *values,
             )
         )
 

@@ -121,6 +121,11 @@ class Matcher:
         """What computes the node layers: a variant of the kernel, or torch."""
         return self._scorer.variant
 
+    @property
+    def global_weight(self) -> float:
+        """How much the first stage counts in a total (`fusion.py`)."""
+        return self._scoring.fusion.global_
+
     def no_match_below(self, query_kind: Kind) -> float:
         """A best probability under this says that nothing in the collection matches the query."""
         return self._direction(query_kind).no_match_below
@@ -281,10 +286,15 @@ class Matcher:
             words.append(WordExplanation(start, end, float(relevance[number]), regions))
         saliency = picture["saliency"].astype(np.float32).tolist()
         regions = list(zip(boxes, saliency, strict=True)) if boxes else []
-        both = np.minimum(tag_probabilities(text["tags"]), tag_probabilities(picture["tags"]))
+        return Explanation(words, regions, *self.shared(text, picture))
+
+    def shared(
+        self, one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
+    ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+        """Tags and concepts of two items of any kind, as in an explanation."""
+        both = np.minimum(tag_probabilities(one["tags"]), tag_probabilities(other["tags"]))
         tags = self._strongest_tags(both, limit=8, at_least=0.3)
-        concepts = shared_concepts(text, picture) if self._has_concepts else []
-        return Explanation(words, regions, tags, concepts)
+        return tags, shared_concepts(one, other) if self._has_concepts else []
 
     def top_tags(
         self, arrays: Mapping[str, np.ndarray], limit: int = 8, at_least: float = 0.3

@@ -8,9 +8,11 @@ import sys
 
 import typer
 
-from index.errors import StoreError
+from index.errors import LockedError, StoreError
 from model.errors import ModelError
 from service.commands import (
+    backup,
+    compact,
     convert_regions,
     embed,
     evaluate,
@@ -18,6 +20,7 @@ from service.commands import (
     index,
     migrate,
     rebuild,
+    restore,
     search,
     serve,
     train,
@@ -47,12 +50,18 @@ app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("rebuild")(rebuild.rebuild)
 app.command("migrate")(migrate.migrate)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
+app.command("compact")(compact.compact)
 
 
 def main() -> None:
     """Runs a command. Exit status: 0 done, 1 the work failed, 2 the call is wrong."""
     try:
         app(prog_name="sightline")
+    except LockedError as error:
+        typer.echo(f"sightline: {error}; stop the service or the command that has it", err=True)
+        sys.exit(FAILED)
     except (ServiceError, ModelError, StoreError, OSError) as error:
         typer.echo(f"sightline: {error}", err=True)
         sys.exit(FAILED)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.matcher import Encoded, Kind, Matcher
+from model.composition import Scorer
+from model.matcher import Encoded, Kind
 
 # With a deadline, candidates are scored in slices of about this long: a kernel's hundred candidates
 # are one slice or two, torch's ten.
@@ -27,16 +28,19 @@ class StageScoresOf:
 
 @dataclass(frozen=True)
 class Ranked:
-    """One candidate: its place after the first stage (from 0), its scores, its probability."""
+    """One candidate: its place after the first stage (from 0), its scores, its probability.
+
+    probability: None where nothing tells what a score means.
+    """
 
     place: int
     score: float
-    probability: float
+    probability: float | None
     stages: StageScoresOf
 
 
 def first_stage_alone(
-    matcher: Matcher,
+    matcher: Scorer,
     query: Encoded,
     query_kind: Kind,
     first_stage: np.ndarray,
@@ -54,7 +58,7 @@ def first_stage_alone(
 
 
 def rerank(
-    matcher: Matcher,
+    matcher: Scorer,
     query: Encoded,
     query_kind: Kind,
     first_stage: np.ndarray,

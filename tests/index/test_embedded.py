@@ -103,6 +103,18 @@ def test_times_are_set_by_the_catalog(index: EmbeddedIndex) -> None:
     assert stored.updated_at == stored.created_at
 
 
+def test_fetch_gives_vectors_when_asked_to(index: EmbeddedIndex) -> None:
+    given = [record(f"i{n}", seed=n) for n in range(5)]
+    index.upsert(given)
+    found = index.fetch("image", ["i3", "none", "i1"], vectors=True)
+    assert found[1] is None
+    for one, number in ((found[0], 3), (found[2], 1)):
+        assert one is not None
+        assert np.array_equal(one.vector, given[number].vector)
+        assert one.arrays.keys() == given[number].arrays.keys()
+        assert one.thumbnail is None
+
+
 def test_fetch_keeps_the_order_asked_and_leaves_out_vector_and_thumbnail(
     index: EmbeddedIndex,
 ) -> None:

@@ -208,7 +208,7 @@ def test_the_command_tells_what_it_did(
     assert (told["items"], told["embedded"]) == ({"image": 5, "text": 14}, 19)
     assert (told["errors"], told["space_kept"]) == ([], None)
     status, out, _ = run(new_settings)
-    assert (status, out) == (0, f"{settings.data_dir} is of this model already\n")
+    assert (status, out) == (0, f"{settings.data_dir} is of this model and codec already\n")
     status, out, _ = run(settings)
     assert (status, out) == (0, "migrated: 5 images, 14 texts, 19 of them embedded by this run\n")
     with open_collection(settings.model_copy(update={"data_dir": kept})) as collection:
