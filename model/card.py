@@ -8,7 +8,7 @@ from model.config import RunConfig
 CARD = """# {name}
 
 Finds photos for sentences and sentences for photos: *multilayer semantic alignment* (global,
-entity, relation and semantic layers; see the project's `docs/method.md`).
+entity, relation and semantic layers{concepts}; see the project's `docs/method.md`).
 
 ## What it is made of
 {parts}
@@ -27,7 +27,7 @@ Layer weights, hubness offsets and calibration were fitted on this same split, s
 less elsewhere. {calibration}
 
 ## What it is bad at
-- It knows what its training photos taught it. Documents, charts, art, satellite or medical
+- It knows what its training photos taught it{known}. Documents, charts, art, satellite or medical
   pictures are outside unless they were among those; so are names, brands and text in the picture.
 - It counts badly, mixes up left and right, and confuses which colour belongs to which thing.
 - English only. Other alphabets are accepted, but mean little to it.
@@ -53,6 +53,8 @@ def model_card(
     )
     return CARD.format(
         name=name,
+        concepts=", and concepts" if config.model.concepts else "",
+        known=", and ImageNet's thousand classes" if config.model.concepts else "",
         parts="\n".join(f"- {part}" for part in _parts(config)),
         pictures=training_pictures,
         note=note,
@@ -77,13 +79,24 @@ def _parts(config: RunConfig) -> list[str]:
         "vocabulary": f"its own word embeddings of {text.feature_size}",
     }[text.kind]
     recurrent = f", a Bi-GRU of {text.recurrent_size}" if text.recurrent_size else ""
-    source_of_global = ", the tower's own embeddings" if config.model.first_stage == "tower" else ""
-    return [
+    source_of_global = {
+        "shared": "",
+        "own": ", from tuned networks of their own",
+        "tower": ", the tower's own embeddings",
+    }[config.model.first_stage]
+    concepts = (
+        "Concepts: the 1,000 classes of ImageNet, as the untuned networks know them."
+        if config.model.concepts
+        else None
+    )
+    parts = [
         f"Pictures: {source}.",
         f"Texts: {words}{recurrent}.",
         f"Global vectors of {config.model.dimension}{source_of_global}; region, word, context and "
         f"phrase vectors of {config.model.fine_dimension}; {config.model.tags} tags.",
+        concepts,
     ]
+    return [part for part in parts if part is not None]
 
 
 def _row(title: str, row: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from pydantic_core import ErrorDetails
 from model.errors import ConfigError
 
 CNN_FEATURES = 1280
-CNN_EARLY_FEATURES = 120
 CNN_STRIDE = 32
 MINILM_FEATURES = 384
 
@@ -32,25 +31,21 @@ class RegionConfig(_Section):
     tuned: bool = Field(
         True, description="grid: the last blocks train; false caches what they give untrained"
     )
-    early: bool = Field(
-        False, description="grid: a region also holds what the trunk gives there, before the tail"
-    )
     served_views: int = Field(
         1,
         ge=1,
         le=4,
         description="grid: views averaged outside training: as it is, mirrored, middle, both",
     )
-    feature_size: int = Field(1280, ge=1, description="grid: 1280, and 120 more with `early`")
+    feature_size: int = Field(1280, ge=1, description="grid: 1280")
     folder: str | None = Field(None, description="tower: local Hugging Face folder")
 
     @model_validator(mode="after")
     def _grid_fits_its_network(self) -> Self:
-        given = CNN_FEATURES + (CNN_EARLY_FEATURES if self.early else 0)
-        if self.kind == "grid" and self.feature_size != given:
-            raise ValueError(f"feature_size: EfficientNet-Lite2 gives {given}")
-        if self.kind != "grid" and (self.served_views > 1 or self.early or not self.tuned):
-            raise ValueError("served_views, early and tuned: only for a grid")
+        if self.kind == "grid" and self.feature_size != CNN_FEATURES:
+            raise ValueError(f"feature_size: EfficientNet-Lite2 gives {CNN_FEATURES}")
+        if self.kind != "grid" and (self.served_views > 1 or not self.tuned):
+            raise ValueError("served_views and tuned: only for a grid")
         if self.kind == "grid" and self.pixels % CNN_STRIDE:
             raise ValueError(f"pixels: {self.pixels} is no multiple of {CNN_STRIDE}")
         return self

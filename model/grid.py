@@ -74,14 +74,13 @@ class GridTail(nn.Module):
         super().__init__()
         self.tail = efficientnet.load_tail(pretrained=False)
         self.pool = nn.AdaptiveAvgPool2d(config.side)
-        self.early = config.early
 
     def start_from_imagenet(self) -> None:
         """Fills the blocks with the verified ImageNet weights, where training starts."""
         self.tail.load_state_dict(efficientnet.load_tail(pretrained=True).state_dict())
 
     def forward(self, activations: Tensor) -> Tensor:
-        """Activations to region features (B, side * side, 1280 or 1400).
+        """Activations to region features (B, side * side, 1280).
 
         activations: (B, 120, h, w), or (B, views, 120, h, w) of the views that are served.
         """
@@ -89,8 +88,6 @@ class GridTail(nn.Module):
             activations = activations[:, None]
         maps = torch.stack([self.tail(view) for view in activations.unbind(1)], dim=1)
         features: Tensor = self.pool(laid_over(maps))
-        if self.early:
-            features = torch.cat([features, self.pool(laid_over(activations))], dim=1)
         return features.flatten(2).transpose(1, 2)
 
 
