@@ -2,9 +2,9 @@
 
 usage: gallery.py [--bundle bundle]
 
-Recall of the shipped bundle on the sample gallery, re-ranked with and without the layer of concepts,
-each caption among all photos and each photo among all captions, and the ratio of both rsums. The
-other layers keep the weights that they have beside concepts.
+Recall of the shipped bundle on the sample gallery, re-ranked with and without the layer of
+concepts, each caption among all photos and each photo among all captions, and the ratio of both
+rsums. The other layers keep the weights, and all items the offsets, that they have beside concepts.
 """
 
 import argparse

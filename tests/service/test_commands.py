@@ -257,6 +257,8 @@ def test_ctrl_c_keeps_what_is_stored(toy_bundle: Path, tmp_path: Path, run: Any)
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "SIGHTLINE_BUNDLE": str(toy_bundle), "OMP_NUM_THREADS": "1"},
+        # A shell that starts the tests in the background has interrupts ignored in all below it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wal = tmp_path / "d"
     wait_until(lambda: any(f.stat().st_size > 200_000 for f in wal.glob("*-wal")), 60)
