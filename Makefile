@@ -21,10 +21,16 @@ PORT ?= 8000
 PHOTOS ?=
 DATA ?=
 
+# What `make soak` does: kills of the writing index, kills of the server, seconds of mixed load.
+SOAK_KILLS ?= 200
+SOAK_SERVER_KILLS ?= 10
+SOAK_SECONDS ?= 60
+SOAK_SEED ?= 1
+
 # One compute thread for tests: several OpenMP runtimes in one process wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup run test check bench format clean
+.PHONY: help setup run test check bench soak format clean
 
 help: ## print this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +78,10 @@ bench: setup ## run every benchmark; each prints what it is measured against
 		echo "== $$script"; \
 		$(ONE_THREAD) $(BIN)/python "$$script"; \
 	done
+
+soak: setup ## kill and load the index and the server for long (SOAK_KILLS=200 SOAK_SECONDS=60 ...)
+	@$(ONE_THREAD) $(BIN)/python -m tests.soak --kills '$(SOAK_KILLS)' \
+		--server-kills '$(SOAK_SERVER_KILLS)' --seconds '$(SOAK_SECONDS)' --seed '$(SOAK_SEED)'
 
 format: setup ## format the code and repair what lint can repair
 	@$(BIN)/ruff check --fix-only .

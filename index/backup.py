@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from shutil import rmtree
 
@@ -16,7 +17,7 @@ from index.connections import translated
 from index.errors import DamagedError, FormatError
 from index.lock import FolderLock
 from index.migrations import APPLICATION_ID, FORMAT_VERSION
-from index.reads import FILE_NAME
+from index.reads import FILE_NAME, CatalogReads, Stamp
 from index.segment_writer import sync_folder
 
 
@@ -41,6 +42,31 @@ def backup(copy_to: Callable[[Path], None], target: Path) -> None:
             # On a full disk the space is needed for better things.
             rmtree(beside)
             raise
+
+
+def backup_folder(folder: Path, target: Path) -> None:
+    """The same of a data directory that another process may have open, and write to.
+
+    No lock is needed: SQLite gives a reader of any process the last commit, whole. Raises
+    StorageError, DamagedError, and FormatError for a catalog that this version doesn't write.
+    """
+    file = folder / FILE_NAME
+    with translated(file):
+        if not file.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+    # Vectors are copied as they are, so their dimension doesn't matter.
+    reads = CatalogReads(file, dimension=0)
+    try:
+        application, version = reads.format()
+        _check_format(file, application, version)
+        if version < FORMAT_VERSION:
+            raise FormatError(
+                f"{file} has format {version}, of an earlier version; opening it once brings it to"
+                f" format {FORMAT_VERSION}"
+            )
+        backup(reads.copy_to, target)
+    finally:
+        reads.close()
 
 
 def restore(source: Path, folder: Path) -> None:
@@ -74,25 +100,43 @@ def restore(source: Path, folder: Path) -> None:
             lock.release()
 
 
+def is_copy_of(folder: Path, stamp: Stamp) -> bool:
+    """Whether this folder is there, and is a backup of exactly this state.
+
+    Raises DamagedError, FormatError and StorageError for a folder that is no backup.
+    """
+    file = folder / FILE_NAME
+    with translated(folder):
+        if not folder.exists():
+            return False
+        check(file)
+        with closing(_immutable(file)) as connection:
+            found = connection.execute("SELECT generation, token FROM state").fetchone()
+    return Stamp(*found) == stamp
+
+
 def check(file: Path) -> None:
     """Raises DamagedError or FormatError unless this is a whole catalog of a format we know."""
-    with translated(file):
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-        try:
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if application != APPLICATION_ID:
-                raise FormatError(f"{file} is an SQLite file, but not a catalog of ours")
-            if version > FORMAT_VERSION:
-                raise FormatError(
-                    f"{file} has format {version}; this version knows formats up to"
-                    f" {FORMAT_VERSION}"
-                )
-            (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-        finally:
-            connection.close()
+    with translated(file), closing(_immutable(file)) as connection:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        _check_format(file, application, version)
+        (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if first != "ok":
         raise DamagedError(f"{file} is damaged: {first}")
+
+
+def _immutable(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _check_format(file: Path, application: int, version: int) -> None:
+    if application != APPLICATION_ID:
+        raise FormatError(f"{file} is an SQLite file, but not a catalog of ours")
+    if version > FORMAT_VERSION:
+        raise FormatError(
+            f"{file} has format {version}; this version knows formats up to {FORMAT_VERSION}"
+        )
 
 
 def _sync(file: Path) -> None:

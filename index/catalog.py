@@ -10,7 +10,7 @@ from pathlib import Path
 
 from index.attributes import Attribute
 from index.connections import connect_writer, translated
-from index.errors import FingerprintError
+from index.errors import CodecError, FingerprintError
 from index.migrations import migrate
 from index.reads import FILE_NAME, CatalogReads, Stamp, parts_of
 from index.records import KINDS, Kind
@@ -23,25 +23,28 @@ _FREE_TO_VACUUM = 1 / 20
 class Catalog(CatalogReads):
     """Opens (and on first use makes) the catalog of a folder, and brings its schema up to date.
 
-    Raises FormatError, FingerprintError when rows were made by another model, DamagedError, and
-    StorageError when the disk refuses.
+    codec: the label of the codec of its arrays; None for whatever it is.
+    Raises FormatError, FingerprintError when rows were made by another model, CodecError when they
+    are of another codec, DamagedError, and StorageError when the disk refuses.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, dimension: int) -> None:
+    def __init__(
+        self, folder: Path, fingerprint: str, dimension: int, codec: str | None = None
+    ) -> None:
         file = folder / FILE_NAME
         super().__init__(file, dimension)
         with translated(file):
             self._writer = connect_writer(file)
             try:
                 migrate(self._writer, str(file))
-                self._model = self._bind(fingerprint, dimension)
+                self._model = self._bind(fingerprint, dimension, codec)
             except BaseException:
                 self._writer.close()
                 raise
 
     def close(self) -> None:
         """Closes every connection; SQLite moves the log into the file when the last one closes."""
-        self._readers.close()
+        super().close()
         self._writer.close()
 
     # Writing: the caller holds the writer's lock.
@@ -183,6 +186,17 @@ class Catalog(CatalogReads):
             self._put_tags(number, kind, tags)
         return True
 
+    def set_arrays(self, arrays: Sequence[tuple[int, bytes]]) -> None:
+        """Replaces the packed arrays of items, named by number; vectors stay as they are."""
+        self._writer.executemany(
+            "UPDATE arrays SET arrays = ? WHERE number = ?",
+            ((blob, number) for number, blob in arrays),
+        )
+
+    def set_codec(self, codec: str, recoded: int | None) -> None:
+        """Remembers by which codec arrays are stored, up to this number; None: all of them."""
+        self._writer.execute("UPDATE model SET codec = ?, recoded = ?", (codec, recoded))
+
     def set_segment(self, kind: Kind, token: str | None) -> None:
         """Names the main segment in use, or that there is none."""
         self._writer.execute("DELETE FROM segment WHERE kind = ?", (kind,))
@@ -201,20 +215,34 @@ class Catalog(CatalogReads):
                 self._writer.execute("VACUUM")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _bind(self, fingerprint: str, dimension: int) -> int:
+    def _bind(self, fingerprint: str, dimension: int, codec: str | None) -> int:
         """The number of this model, after making sure that no row is of another one."""
-        found = self._writer.execute("SELECT number, fingerprint, dimension FROM model").fetchone()
-        if found is not None and found[1:] == (fingerprint, dimension):
+        found = self._writer.execute(
+            "SELECT number, fingerprint, dimension, codec FROM model"
+        ).fetchone()
+        same = found is not None and found[1:3] == (fingerprint, dimension)
+        if same and codec in (None, found[3]):
             return int(found[0])
         if self._writer.execute("SELECT 1 FROM item LIMIT 1").fetchone() is not None:
+            if same and found[3] is None:
+                # Stored before there were codecs: whoever opens it recodes it.
+                return int(found[0])
+            if same:
+                raise CodecError(
+                    f"{self._file} holds items stored by the codec {found[3]}; {codec} was asked"
+                    f" for. Ask for {found[3]} or for none, or take the collection to {codec}"
+                    " with `sightline migrate`"
+                )
             raise FingerprintError(
                 f"{self._file} holds items made by model {found[1]} (dimension {found[2]}); the"
-                f" model at hand is {fingerprint} (dimension {dimension}). Use the first model,"
-                " or index the pictures again into an empty data directory"
+                f" model at hand is {fingerprint} (dimension {dimension}). Use the first model, or"
+                " let `sightline migrate` embed the items again with the one at hand"
             )
         self._writer.execute("BEGIN IMMEDIATE")
         self._writer.execute("DELETE FROM model")
-        self._writer.execute("INSERT INTO model VALUES (1, ?, ?)", (fingerprint, dimension))
+        self._writer.execute(
+            "INSERT INTO model VALUES (1, ?, ?, ?, NULL)", (fingerprint, dimension, codec)
+        )
         self._writer.execute("COMMIT")
         return 1
 

@@ -23,11 +23,13 @@ from index.changes import Changes
 from index.connections import translated
 from index.derived import Loader, problems
 from index.device import Device, choose_device
-from index.errors import QueryError
+from index.errors import CodecError, QueryError
 from index.filter import Filter
+from index.filter_sql import compiled
 from index.live import Live
 from index.lock import FolderLock
 from index.migrations import FORMAT_VERSION
+from index.packing import pack
 from index.parts import search, search_exactly
 from index.plan import DEFAULT_PLAN, Plan
 from index.records import (
@@ -49,6 +51,7 @@ from index.segments import Segments
 
 MAX_PAGE = 1000
 
+Convert = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray] | None]
 Result = TypeVar("Result")
 
 
@@ -62,17 +65,19 @@ class EmbeddedIndex:
         fingerprint: str,
         dimension: int,
         *,
+        codec: str | None = None,
         device: Device = "auto",
         threads: int = 1,
         plan: Plan = DEFAULT_PLAN,
     ) -> Self:
         """Opens a data directory, or makes one.
 
-        fingerprint, dimension: of the model whose vectors it holds. device: where FAISS searches.
+        fingerprint, dimension: of the model whose vectors it holds. codec: the caller's label for
+        how arrays are coded; None takes any, and `codec` says which. device: where FAISS searches.
         threads: of a search with many queries; a single query always runs on one. plan: when a
         main segment is built, and how well.
-        Raises LockedError, FingerprintError, FormatError, DamagedError, DeviceError, StorageError,
-        and QueryError for an option out of its range.
+        Raises LockedError, FingerprintError, CodecError, FormatError, DamagedError, DeviceError,
+        StorageError, and QueryError for an option out of its range.
         """
         for name, value in (("dimension", dimension), ("threads", threads)):
             if value < 1:
@@ -83,7 +88,7 @@ class EmbeddedIndex:
                 folder.mkdir(parents=True, exist_ok=True)
                 lock = FolderLock(folder)
                 undo.callback(lock.release)
-            catalog = Catalog(folder, fingerprint, dimension)
+            catalog = Catalog(folder, fingerprint, dimension, codec)
             undo.callback(catalog.close)
             with translated(folder):
                 sync_folder(folder)
@@ -248,10 +253,15 @@ class EmbeddedIndex:
         check_kind(kind)
         return self._catalog.get(kind, item_id) if is_id(item_id) else None
 
-    def fetch(self, kind: Kind, ids: Sequence[str]) -> builtins.list[Record | None]:
-        """The items in the order asked, without vector and thumbnail. Raises DamagedError."""
+    def fetch(
+        self, kind: Kind, ids: Sequence[str], vectors: bool = False
+    ) -> builtins.list[Record | None]:
+        """The items in the order asked, without thumbnail. Raises DamagedError.
+
+        vectors: with their vectors, too.
+        """
         check_kind(kind)
-        found = self._catalog.fetch(kind, [item_id for item_id in ids if is_id(item_id)])
+        found = self._catalog.fetch(kind, [item_id for item_id in ids if is_id(item_id)], vectors)
         return [found.get(item_id) for item_id in ids]
 
     def list(self, kind: Kind, after: str | None = None, limit: int = 100) -> builtins.list[Record]:
@@ -270,10 +280,10 @@ class EmbeddedIndex:
         """The JPEG of a picture. Raises DamagedError."""
         return self._catalog.thumbnail(item_id) if is_id(item_id) else None
 
-    def tag_counts(self, kind: Kind) -> dict[str, int]:
-        """How many items carry each tag, most frequent first, then by name."""
+    def tag_counts(self, kind: Kind, filter: Filter | None = None) -> dict[str, int]:
+        """How many items carry each tag, of those that match; most frequent first, then by name."""
         check_kind(kind)
-        return self._catalog.tag_counts(kind)
+        return self._catalog.tag_counts(kind, None if filter is None else compiled(kind, filter))
 
     def count(self, kind: Kind) -> int:
         """How many items of a kind a search sees."""
@@ -286,6 +296,8 @@ class EmbeddedIndex:
         mains = [parts.main for parts in state.parts.values() if parts.main is not None]
         return {
             **self._facts,
+            "codec": self.codec,
+            "bytes_per_item": self._catalog.bytes_per_item(),
             "counts": state.counts,
             "generation": state.stamp.generation,
             "writes_waiting": self._live.waiting,
@@ -298,6 +310,38 @@ class EmbeddedIndex:
         }
 
     # Care.
+
+    @property
+    def codec(self) -> str | None:
+        """The label of the codec of all arrays; None where nobody has said it yet."""
+        return self._catalog.codec()[0]
+
+    def recode(self, codec: str, convert: Convert) -> int:
+        """Gives a collection without a codec this one; returns how many items had to change.
+
+        convert: an item's arrays to the new ones, or None for those that are new already. A few
+        hundred items are one transaction, so after a kill the same call goes on where it stopped;
+        where everything has this codec it does nothing. Damaged items are left as they are. Writes
+        wait, searches don't. Raises CodecError for another codec than the collection's,
+        RecordError, and StorageError.
+        """
+        changed = 0
+        with self._live.exclusive():
+            known, recoded = self._catalog.codec()
+            if known not in (None, codec):
+                raise CodecError(f"the items are stored by the codec {known}, not {codec}")
+            if known is not None and recoded is None:
+                return 0
+            for last, part in self._catalog.arrays(after=recoded or 0):
+                new = [(number, convert(arrays)) for number, arrays in part]
+                blobs = [(number, pack(arrays)) for number, arrays in new if arrays is not None]
+                with self._catalog.transaction():
+                    self._catalog.set_arrays(blobs)
+                    self._catalog.set_codec(codec, recoded=last)
+                changed += len(blobs)
+            with self._catalog.transaction():
+                self._catalog.set_codec(codec, recoded=None)
+        return changed
 
     def verify(self) -> Report:
         """Reads everything back: pages, checksums, and that FAISS holds what the catalog holds.

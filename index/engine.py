@@ -53,8 +53,13 @@ class Index(Protocol):
         """Everything about one item."""
         ...
 
-    def fetch(self, kind: Kind, ids: Sequence[str]) -> builtins.list[Record | None]:
-        """The items in the order asked, for the re-ranker: without vector and thumbnail."""
+    def fetch(
+        self, kind: Kind, ids: Sequence[str], vectors: bool = False
+    ) -> builtins.list[Record | None]:
+        """The items in the order asked, for the re-ranker: without thumbnail.
+
+        vectors: with their vectors, too.
+        """
         ...
 
     def list(self, kind: Kind, after: str | None = None, limit: int = 100) -> builtins.list[Record]:
@@ -65,12 +70,17 @@ class Index(Protocol):
         """The JPEG of a picture."""
         ...
 
-    def tag_counts(self, kind: Kind) -> dict[str, int]:
-        """How many items carry each tag, most frequent first."""
+    def tag_counts(self, kind: Kind, filter: Filter | None = None) -> dict[str, int]:
+        """How many items carry each tag, of those that match; most frequent first."""
         ...
 
     def count(self, kind: Kind) -> int:
         """How many items there are."""
+        ...
+
+    @property
+    def codec(self) -> str | None:
+        """The caller's label for how all arrays are coded; None where nothing was said yet."""
         ...
 
     def stats(self) -> dict[str, Any]:

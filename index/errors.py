@@ -5,6 +5,8 @@ StoreError
 ├── QueryError          a search, a page or an option out of its range
 │   └── FilterError     a filter that can't be read (names the field and the operator)
 ├── FingerprintError    the rows were made by another model
+├── CodecError          the arrays were stored by another codec than the one that is asked for
+├── StagingError        a switch to a model for which not every item is staged
 ├── FormatError         the data directory has a format that this version doesn't know
 ├── LockedError         another process has the data directory open
 ├── DamagedError        stored bytes are not the ones that were written
@@ -28,11 +30,27 @@ class QueryError(StoreError):
 
 
 class FilterError(QueryError):
-    """A filter can't be read; names the place in it, the field and the operator."""
+    """A filter can't be read; names the place in it, the field and the operator.
+
+    pointer: that place, as a JSON pointer into the filter. words: the message without it.
+    """
+
+    def __init__(self, pointer: str, words: str) -> None:
+        super().__init__(f"filter{pointer}: {words}")
+        self.pointer = pointer
+        self.words = words
 
 
 class FingerprintError(StoreError):
     """The rows of the data directory were made by another model."""
+
+
+class CodecError(StoreError):
+    """The arrays of the data directory were stored by another codec than the one asked for."""
+
+
+class StagingError(StoreError):
+    """A switch to another model for which not every item is staged."""
 
 
 class FormatError(StoreError):

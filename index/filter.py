@@ -86,9 +86,9 @@ def parse_filter(given: object) -> Filter:
     parser = _Parser()
     found = parser.read(given, "", 1)
     if parser.conditions > MAX_CONDITIONS:
-        raise FilterError(f"filter: {parser.conditions} conditions; the limit is {MAX_CONDITIONS}")
+        raise FilterError("", f"{parser.conditions} conditions; the limit is {MAX_CONDITIONS}")
     if parser.values > MAX_VALUES:
-        raise FilterError(f"filter: {parser.values:,} values; the limit is {MAX_VALUES:,}")
+        raise FilterError("", f"{parser.values:,} values; the limit is {MAX_VALUES:,}")
     return found
 
 
@@ -102,9 +102,9 @@ class _Parser:
     def read(self, given: object, at: str, depth: int) -> Filter:
         """`at`: the JSON pointer of this part in the filter."""
         if depth > MAX_DEPTH:
-            raise FilterError(f"filter{at}: nested deeper than {MAX_DEPTH}")
+            raise FilterError(at, f"nested deeper than {MAX_DEPTH}")
         if not isinstance(given, Mapping):
-            raise FilterError(f"filter{at} must be an object, not {_short(given)}")
+            raise FilterError(at, f"must be an object, not {_short(given)}")
         keys = tuple(given)
         match keys:
             case ("and" | "or" as group,):
@@ -120,51 +120,52 @@ class _Parser:
             (operator,) = (key for key in keys if key != "field")
             return self._condition(_pointer(given["field"], at), operator, given[operator], at)
         raise FilterError(
-            f"filter{at} must hold one of {', '.join(_GROUPS)}, tag, or field with one of"
-            f" {', '.join(_FIELD_OPERATORS)}; it holds {_short(list(keys))}"
+            at,
+            f"must hold one of {', '.join(_GROUPS)}, tag, or field with one of"
+            f" {', '.join(_FIELD_OPERATORS)}; it holds {_short(list(keys))}",
         )
 
     def _parts(self, given: object, at: str, depth: int) -> tuple[Filter, ...]:
         if not isinstance(given, list) or not given:
-            raise FilterError(f"filter{at} must be a list of at least one filter")
+            raise FilterError(at, "must be a list of at least one filter")
         return tuple(self.read(one, f"{at}/{n}", depth + 1) for n, one in enumerate(given))
 
     def _tags(self, given: object, at: str) -> tuple[str, ...]:
         tags = given if isinstance(given, list) else [given]
         if not tags or not all(isinstance(tag, str) and _is_unicode(tag) for tag in tags):
-            raise FilterError(f"filter{at}: tag must be a text or a list of texts")
+            raise FilterError(f"{at}/tag", "must be a text or a list of texts")
         self.values += len(tags)
         return tuple(dict.fromkeys(tags))
 
     def _condition(self, pointer: str, operator: Any, value: Any, at: str) -> Filter:
-        name = f"filter{at}: field {_short(pointer)}, {operator}"
+        inside, name = f"{at}/{operator}", f"field {_short(pointer)}, {operator}"
         match operator:
             case "equals":
                 self.values += 1
-                return OneOf(pointer, (_scalar(value, name),))
+                return OneOf(pointer, (_scalar(value, inside, name),))
             case "in":
                 if not isinstance(value, list) or not value:
-                    raise FilterError(f"{name}: must be a list of at least one value")
+                    raise FilterError(inside, f"{name}: must be a list of at least one value")
                 self.values += len(value)
-                return OneOf(pointer, tuple(_scalar(one, name) for one in value))
+                values = (_scalar(one, f"{inside}/{n}", name) for n, one in enumerate(value))
+                return OneOf(pointer, tuple(values))
             case "range":
-                return Range(pointer, _bounds(value, name))
+                return Range(pointer, _bounds(value, inside, name))
             case _:
                 raise FilterError(
-                    f"filter{at}: field {_short(pointer)}: no such operator:"
-                    f" {_short(operator)}; there are {', '.join(_FIELD_OPERATORS)}"
+                    at,
+                    f"field {_short(pointer)}: no such operator: {_short(operator)};"
+                    f" there are {', '.join(_FIELD_OPERATORS)}",
                 )
 
 
 def _pointer(field: object, at: str) -> str:
     if not isinstance(field, str) or not field or not _is_unicode(field):
-        raise FilterError(
-            f"filter{at}: field must be a name or a JSON pointer, not {_short(field)}"
-        )
+        raise FilterError(f"{at}/field", f"must be a name or a JSON pointer, not {_short(field)}")
     return field if field.startswith("/") else f"/{escaped(field)}"
 
 
-def _scalar(value: object, name: str) -> Scalar:
+def _scalar(value: object, at: str, name: str) -> Scalar:
     match value:
         case None | bool() | int():
             return value
@@ -173,26 +174,33 @@ def _scalar(value: object, name: str) -> Scalar:
         case str() if _is_unicode(value):
             if len(value) > MAX_TEXT_CHARACTERS:
                 raise FilterError(
+                    at,
                     f"{name}: a text of {len(value):,} characters; the limit is"
-                    f" {MAX_TEXT_CHARACTERS}"
+                    f" {MAX_TEXT_CHARACTERS}",
                 )
             return value
         case _:
             raise FilterError(
-                f"{name}: must be a text, a finite number, true, false or null, not {_short(value)}"
+                at,
+                f"{name}: must be a text, a finite number, true, false or null,"
+                f" not {_short(value)}",
             )
 
 
-def _bounds(given: object, name: str) -> tuple[tuple[Bound, str | int | float], ...]:
+def _bounds(given: object, at: str, name: str) -> tuple[tuple[Bound, str | int | float], ...]:
     words = f"{name}: must be an object of one or more of {', '.join(BOUNDS)}"
     if not isinstance(given, Mapping) or not given or not set(given) <= set(BOUNDS):
-        raise FilterError(f"{words}, not {_short(given)}")
+        raise FilterError(at, f"{words}, not {_short(given)}")
     bounds = [
-        (bound, _scalar(given[bound], f"{name}, {bound}")) for bound in BOUNDS if bound in given
+        (bound, _scalar(given[bound], f"{at}/{bound}", f"{name}, {bound}"))
+        for bound in BOUNDS
+        if bound in given
     ]
     ordered = [(bound, value) for bound, value in bounds if _is_ordered(value)]
     if len(ordered) < len(bounds) or len({isinstance(value, str) for _, value in ordered}) > 1:
-        raise FilterError(f"{name}: the bounds must be all numbers or all texts: {_short(given)}")
+        raise FilterError(
+            at, f"{name}: the bounds must be all numbers or all texts: {_short(given)}"
+        )
     return tuple((bound, value) for bound, value in bounds if _is_ordered(value))
 
 

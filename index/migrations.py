@@ -107,7 +107,15 @@ _SECOND: tuple[Step, ...] = (
     _index_metadata,
 )
 
-MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _SECOND)
+_THIRD: tuple[Step, ...] = (
+    # What the service calls the way in which the arrays of all items are coded. NULL: items that
+    # were stored before there were codecs, or none yet.
+    "ALTER TABLE model ADD COLUMN codec TEXT",
+    # Up to which number that is already so, while older arrays are being recoded. NULL: all are.
+    "ALTER TABLE model ADD COLUMN recoded INTEGER",
+)
+
+MIGRATIONS: tuple[tuple[Step, ...], ...] = (_FIRST, _SECOND, _THIRD)
 FORMAT_VERSION = len(MIGRATIONS)
 
 

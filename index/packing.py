@@ -17,9 +17,10 @@ in int8 with a scale, and more exact.
 """
 
 import json
+import math
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -38,13 +39,28 @@ _NAME = re.compile(r"[A-Za-z0-9_.]{1,64}")
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """How blobs with one header are read: names and encodings, and a NumPy record with a field
-    `name` and, for q8, one `name` + "/scale" each.
+class _Part:
+    """Where one array lies in a body, and how it is read.
+
+    start, end: of its bytes. dtype, shape: as stored; of q8 those of the int8 values, which begin
+    at `values`, after their scales. encoding: as in the header.
     """
 
-    encodings: tuple[tuple[str, str], ...]
-    record: np.dtype[np.void]
+    name: str
+    encoding: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+    values: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How blobs with one header are read, and how long they are."""
+
+    parts: tuple[_Part, ...]
+    size: int
 
 
 def seal(body: bytes) -> bytes:
@@ -90,7 +106,8 @@ def unpack(blob: bytes, name: str) -> dict[str, np.ndarray]:
 
 
 def unpack_all(blobs: Sequence[bytes], names: Sequence[str]) -> list[dict[str, np.ndarray]]:
-    """The arrays of many blobs, those of one layout decoded together; integers are read-only.
+    """The arrays of many blobs. Integers are read-only views into their blob, never copied; floats
+    of one layout are decoded together.
 
     Raises DamagedError with the name of the blob that `pack` didn't make.
     """
@@ -101,20 +118,19 @@ def unpack_all(blobs: Sequence[bytes], names: Sequence[str]) -> list[dict[str, n
             raise DamagedError(f"{names[number]}: not arrays of layout {VERSION}")
         end = _START + int.from_bytes(body[2:4], "little")
         alike.setdefault(bytes(body[_START:end]), []).append(number)
-    unpacked: list[dict[str, np.ndarray]] = [{}] * len(blobs)
+    unpacked: list[dict[str, np.ndarray]] = [{} for _ in blobs]
     for header, numbers in alike.items():
         try:
             layout = _layout(header)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise DamagedError(f"{names[numbers[0]]}: bad header: {error}") from error
         for number in numbers:
-            if len(bodies[number]) != layout.record.itemsize:
+            if len(bodies[number]) != layout.size:
                 raise DamagedError(f"{names[number]}: its header tells of another length")
-        records = np.frombuffer(b"".join(bodies[number] for number in numbers), layout.record)
-        decoded = [(name, _decode(records, name, how)) for name, how in layout.encodings]
-        for row, number in enumerate(numbers):
-            # The dots keep a single value an array.
-            unpacked[number] = {name: values[row, ...] for name, values in decoded}
+        for part in layout.parts:
+            together = _decode(part, [bodies[number] for number in numbers])
+            for number, array in zip(numbers, together, strict=True):
+                unpacked[number][part.name] = array
     return unpacked
 
 
@@ -145,37 +161,41 @@ def _quantise(values: np.ndarray) -> bytes:
     return bytes(scales.tobytes() + quantised.tobytes())
 
 
-def _decode(records: np.ndarray, name: str, encoding: str) -> np.ndarray:
-    """records: (n,) of one layout. Returns (n, *shape)."""
-    values: np.ndarray = records[name]
-    if encoding == "q8":
-        scales = records[f"{name}/scale"]
-        return np.asarray(np.multiply(values, scales[..., None], dtype=np.float32))
-    return values.astype(np.float32) if values.dtype.kind == "f" else values
+def _decode(part: _Part, bodies: Sequence[memoryview]) -> Iterable[np.ndarray]:
+    """One array of each of the bodies, which are of one layout."""
+    if part.encoding == "q8":
+        scales = _joined(bodies, "<f4", part.start, part.values, part.shape[:1])
+        rows = _joined(bodies, "i1", part.values, part.end, part.shape)
+        values: np.ndarray = np.multiply(rows, scales[..., None], dtype=np.float32)
+    elif part.dtype.kind == "f":
+        stored = _joined(bodies, part.dtype, part.start, part.end, part.shape)
+        values = stored.astype(np.float32)
+    else:
+        return [np.ndarray(part.shape, part.dtype, body, part.start) for body in bodies]
+    # The dots keep a single value an array.
+    return [values[row, ...] for row in range(len(bodies))]
+
+
+def _joined(
+    bodies: Sequence[memoryview], dtype: Any, start: int, end: int, shape: tuple[int, ...]
+) -> np.ndarray:
+    """The same bytes of each body as (n, *shape)."""
+    together = np.frombuffer(b"".join([body[start:end] for body in bodies]), dtype)
+    return together.reshape(len(bodies), *shape)
 
 
 # Items of one model share a handful of layouts, so that a header is parsed once, not once an item.
 @lru_cache(maxsize=4096)
 def _layout(header: bytes) -> _Layout:
     entries: list[tuple[str, str, list[int]]] = json.loads(header)
-    fields: list[tuple[str, np.dtype[Any], int]] = []
-    size = _START + len(header)
+    parts = []
+    end = _START + len(header)
     for name, encoding, shape in entries:
-        size += -size % _ALIGNMENT
-        if encoding == "q8":
-            scales = np.dtype(("<f4", tuple(shape[:1])))
-            fields.append((f"{name}/scale", scales, size))
-            size += scales.itemsize
-        values = np.dtype(("i1" if encoding == "q8" else encoding, tuple(shape)))
-        fields.append((name, values, size))
-        size += values.itemsize
-    names, formats, offsets = zip(*fields, strict=True) if fields else ((), (), ())
-    record = np.dtype(
-        {
-            "names": list(names),
-            "formats": list(formats),
-            "offsets": list(offsets),
-            "itemsize": size,
-        }
-    )
-    return _Layout(tuple((name, encoding) for name, encoding, _ in entries), record)
+        start = end + -end % _ALIGNMENT
+        dtype = np.dtype("i1" if encoding == "q8" else encoding)
+        if dtype.kind not in "biuf" or any(side < 0 for side in shape):
+            raise ValueError(f"{encoding} of shape {shape}")
+        values = start + (4 * shape[0] if encoding == "q8" else 0)
+        end = values + dtype.itemsize * math.prod(shape)
+        parts.append(_Part(name, encoding, dtype, tuple(shape), start, values, end))
+    return _Layout(tuple(parts), end)

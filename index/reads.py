@@ -1,12 +1,13 @@
-"""Everything that is asked of the catalog. With `catalog.py` the only file with SQL.
+"""Everything that is asked of the catalog. With `catalog.py` and `staging.py` the files with SQL.
 
 Reads come from any thread, on connections of their own, and see the last commit, whole. Each is
 one statement or one read transaction, so it never mixes two states.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,18 @@ from index.filter_sql import Condition
 from index.records import KINDS, Kind, Record
 from index.rows import read_arrays, read_record, read_thumbnail, read_vector
 
+log = logging.getLogger(__name__)
+
 FILE_NAME = "catalog.sqlite"
 # SQLite allows 32,766 parameters a statement; a few hundred are as fast and parse quicker.
 _IDS_A_STATEMENT = 500
 _ROWS_A_READ = 4096
+_ITEMS_MEASURED = 100
 
-_ITEM_COLUMNS = "i.id, i.kind, i.metadata, i.tags, i.text, i.content_hash, i.created, i.updated"
+# What `staging.py` makes for a model that is not in use yet.
+STAGED_TABLES = ("staged_vector", "staged_arrays", "staged_tags", "staged_model")
+
+ITEM_COLUMNS = "i.id, i.kind, i.metadata, i.tags, i.text, i.content_hash, i.created, i.updated"
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,16 @@ class CatalogReads:
         self._dimension = dimension
         self._readers = Readers(file)
 
+    def close(self) -> None:
+        """Closes every connection."""
+        self._readers.close()
+
+    def format(self) -> tuple[int, int]:
+        """Whose file it is, and its version (`migrations.py`)."""
+        ((application,),) = self._read("PRAGMA application_id")
+        ((version,),) = self._read("PRAGMA user_version")
+        return application, version
+
     def stamp(self) -> Stamp:
         """The last committed state."""
         return Stamp(*self._read("SELECT generation, token FROM state")[0])
@@ -58,7 +75,7 @@ class CatalogReads:
     def get(self, kind: Kind, item_id: str) -> Record | None:
         """Everything about an item. Raises DamagedError when a blob is not what was written."""
         rows = self._read(
-            f"SELECT {_ITEM_COLUMNS}, v.vector, a.arrays, t.jpeg FROM item i"
+            f"SELECT {ITEM_COLUMNS}, v.vector, a.arrays, t.jpeg FROM item i"
             " JOIN vector v USING (number) JOIN arrays a USING (number)"
             " LEFT JOIN thumbnail t USING (number) WHERE i.kind = ? AND i.id = ?",
             kind,
@@ -74,25 +91,55 @@ class CatalogReads:
             thumbnail=None if jpeg is None else read_thumbnail(kind, item_id, jpeg),
         )
 
-    def fetch(self, kind: Kind, ids: Sequence[str]) -> dict[str, Record]:
-        """Those of the items that exist, with arrays, without vector and thumbnail."""
+    def fetch(self, kind: Kind, ids: Sequence[str], vectors: bool = False) -> dict[str, Record]:
+        """Those of the items that exist, with arrays and, if asked for, vectors; no thumbnail."""
         found: dict[str, Record] = {}
+        column, join = ("v.vector", "JOIN vector v USING (number)") if vectors else ("NULL", "")
         for part, marks in parts_of(ids):
             rows = self._read(
-                f"SELECT {_ITEM_COLUMNS}, a.arrays FROM item i JOIN arrays a USING (number)"
-                f" WHERE i.kind = ? AND i.id IN ({marks})",
+                f"SELECT {ITEM_COLUMNS}, {column}, a.arrays FROM item i {join}"
+                f" JOIN arrays a USING (number) WHERE i.kind = ? AND i.id IN ({marks})",
                 kind,
                 *part,
             )
             arrays = read_arrays(kind, [row[0] for row in rows], [row[-1] for row in rows])
-            for row, own in zip(rows, arrays, strict=True):
-                found[row[0]] = read_record(row[:-1], arrays=own)
+            for (*item, vector, _), own in zip(rows, arrays, strict=True):
+                record = read_record(item, arrays=own)
+                if vectors:
+                    read = read_vector(kind, record.id, vector, self._dimension)
+                    record = replace(record, vector=read)
+                found[record.id] = record
         return found
+
+    def codec(self) -> tuple[str | None, int | None]:
+        """By which codec arrays are stored, and up to which number; None: not said, and all."""
+        codec, recoded = self._read("SELECT codec, recoded FROM model")[0]
+        return codec, recoded
+
+    def arrays(self, after: int) -> Iterator[tuple[int, list[tuple[int, dict[str, np.ndarray]]]]]:
+        """Numbers and arrays of the items after this number, in order, some hundred at a time.
+
+        With each part the last number that it covers: damaged items are in none. They are logged.
+        """
+        while rows := self._read(
+            "SELECT i.number, i.kind, i.id, a.arrays FROM item i JOIN arrays a USING (number)"
+            " WHERE i.number > ? ORDER BY i.number LIMIT ?",
+            after,
+            _IDS_A_STATEMENT,
+        ):
+            after = rows[-1][0]
+            found = []
+            for number, kind, item_id, blob in rows:
+                try:
+                    found.append((number, read_arrays(kind, [item_id], [blob])[0]))
+                except DamagedError as error:
+                    log.warning("left as it is: %s", error)
+            yield after, found
 
     def page(self, kind: Kind, after: str | None, limit: int) -> list[Record]:
         """Items in order of id, without vector, arrays and thumbnail."""
         rows = self._read(
-            f"SELECT {_ITEM_COLUMNS} FROM item i WHERE kind = ? AND id > ? ORDER BY id LIMIT ?",
+            f"SELECT {ITEM_COLUMNS} FROM item i WHERE kind = ? AND id > ? ORDER BY id LIMIT ?",
             kind,
             after or "",
             limit,
@@ -108,12 +155,20 @@ class CatalogReads:
         )
         return read_thumbnail("image", item_id, rows[0][0]) if rows else None
 
-    def tag_counts(self, kind: Kind) -> dict[str, int]:
-        """How many items carry each tag, most frequent first, then by name."""
+    def tag_counts(self, kind: Kind, condition: Condition | None = None) -> dict[str, int]:
+        """How many items carry each tag, most frequent first, then by name.
+
+        condition: only items that match it are counted (`filter_sql.py`).
+        """
+        matching, values = (
+            ("TRUE", ()) if condition is None else (condition.sql, condition.parameters)
+        )
         return dict(
             self._read(
-                "SELECT tag, count(*) FROM tag WHERE kind = ? GROUP BY tag ORDER BY 2 DESC, 1",
+                f"SELECT tag, count(*) FROM tag WHERE kind = ? AND {matching}"
+                " GROUP BY tag ORDER BY 2 DESC, 1",
                 kind,
+                *values,
             )
         )
 
@@ -166,7 +221,8 @@ class CatalogReads:
     def copy_to(self, file: Path) -> None:
         """Writes the last commit, whole, to a new file; writes go on meanwhile. Not synced.
 
-        The copy names no main segments, since they are not copied. Raises StorageError.
+        The copy names no main segments, since they are not copied, and has nothing staged. Raises
+        StorageError.
         """
         with self._readers.lent() as connection:
             # Of the query-only connections' own doing: the copy is another database.
@@ -180,6 +236,11 @@ class CatalogReads:
             try:
                 with copy:
                     copy.execute("DELETE FROM segment")
+                    for table in STAGED_TABLES:
+                        copy.execute(f"DROP TABLE IF EXISTS {table}")
+                (free,) = copy.execute("PRAGMA freelist_count").fetchone()
+                if free:
+                    copy.execute("VACUUM")
             finally:
                 copy.close()
 
@@ -201,6 +262,20 @@ class CatalogReads:
         """Bytes of the catalog and of its log."""
         files = (self._file, self._file.with_name(FILE_NAME + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
+
+    def bytes_per_item(self) -> dict[Kind, int]:
+        """Stored bytes of an item's arrays: the mean of the last hundred of a kind, 0 of none."""
+        return {
+            kind: round(
+                self._read(
+                    "SELECT coalesce(avg(length(arrays)), 0) FROM arrays WHERE number IN"
+                    " (SELECT number FROM item WHERE kind = ? ORDER BY number DESC LIMIT ?)",
+                    kind,
+                    _ITEMS_MEASURED,
+                )[0][0]
+            )
+            for kind in KINDS
+        }
 
     def _damage_of(self, kind: Kind, item_id: str) -> Iterator[str]:
         try:

@@ -78,6 +78,11 @@ class Bundle:
     bank: Bank
     report: dict[str, Any]
 
+    @property
+    def stored_dimension(self) -> int:
+        """Of the vectors that an index keeps: a global vector, and minus its hubness offset."""
+        return self.config.dimension + 1
+
     def network(self) -> Network:
         """The network with the trained weights, in evaluation mode. Raises BundleError."""
         network = Network(self.config, self.vocabulary)

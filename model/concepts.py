@@ -10,7 +10,6 @@ Embeddings", ICLR 2014.
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,28 +23,6 @@ from model.words import PretrainedTail, PretrainedTrunk, TextBatch, collate
 NAMES_FILE = Path(__file__).with_name("imagenet_classes.txt")
 # Of {0.03, 0.04, 0.05}, and {0.04, 0.05, 0.07}, the best on 200 pictures of Flickr8k's val.
 TEMPERATURE = 0.04
-
-
-# A stored byte b means a probability of exp(-b / STEPS): 3 % exact, down to one in 8 million.
-STEPS = 16
-_MEANT = np.exp(-np.arange(256, dtype=np.float32) / STEPS)
-
-
-def to_bytes(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities, of any shape, as uint8 of their logarithms.
-
-    >>> from_bytes(to_bytes(np.array([1.0, 0.5, 0.0]))).round(2).tolist()
-    [1.0, 0.5, 0.0]
-    """
-    steps = -STEPS * np.log(np.maximum(probabilities, _MEANT[-1]))
-    bytes_: np.ndarray = np.rint(steps).clip(0, 255).astype(np.uint8)
-    return bytes_
-
-
-def from_bytes(stored: np.ndarray) -> np.ndarray:
-    """What `to_bytes` stored, float32."""
-    probabilities: np.ndarray = _MEANT[stored]
-    return probabilities
 
 
 def concept_names() -> tuple[str, ...]:

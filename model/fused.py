@@ -1,7 +1,7 @@
 """The node layers of one query with many packed candidates, by the kernel in `model/kernel/`.
 
-The scores are those of `model/alignment.py`. The kernel is optional: where it wasn't built, or for
-items of more than 64 nodes, `variant="torch"` asks the alignment itself.
+The scores are those of `model/alignment.py`. The kernel is optional: where it wasn't built, for
+items of more than 64 nodes, for float16 and on a GPU, `variant="torch"` asks the alignment itself.
 """
 
 import sys
@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from model.alignment import Alignment, Nodes
+from model.alignment import Alignment
 from model.errors import ConfigError, PackedNodesError
-from model.packed_nodes import PackedNodes
+from model.packed_nodes import batch_of, read_nodes
 
 MOST_NODES = 64
 TORCH = "torch"
@@ -46,7 +46,8 @@ def variant() -> str:
 
 
 class FusedScorer:
-    """Scores packed nodes by the temperatures and options of one alignment, on one thread a call.
+    """Scores packed nodes by the temperatures and options of one alignment, on one thread a call;
+    torch does it on the alignment's device, all candidates in one batch.
 
     It never changes after it is made, so threads may share it, and the kernel runs without holding
     the interpreter.
@@ -73,9 +74,9 @@ class FusedScorer:
     ) -> np.ndarray:
         """Scores of n candidates of the other kind, (n,) float32.
 
-        query and candidates: blocks of `PackedNodes`, each (bytes,) uint8, of one dimension and of
-        1 to 64 nodes (torch: of any number). Raises PackedNodesError, naming the candidate, for
-        anything else.
+        query and candidates: blocks of `PackedNodes`, each (bytes,) uint8, of one dimension, in any
+        mixture of layouts, and of 1 to 64 nodes (torch: of any number). Raises PackedNodesError,
+        naming the candidate, for anything else, and for float16 that the kernel is asked to score.
         """
         if self.variant == TORCH or _KERNEL is None:
             return self._by_torch(layer, query, query_kind, candidates)
@@ -94,34 +95,16 @@ class FusedScorer:
     def _by_torch(
         self, layer: Layer, query: np.ndarray, query_kind: str, candidates: Sequence[np.ndarray]
     ) -> np.ndarray:
-        own = _read(query, "query")
-        others = [_read(block, f"candidate {i}") for i, block in enumerate(candidates)]
+        own = read_nodes(query, "query")
+        others = [read_nodes(block, f"candidate {i}") for i, block in enumerate(candidates)]
         for i, other in enumerate(others):
             if other.dimension != own.dimension:
                 raise PackedNodesError(f"candidate {i}: its dimension isn't the query's")
         if not others:
             return np.zeros(0, np.float32)
-        queries, items = _nodes([own]), _nodes(others)
+        device = self._alignment.log_temperatures.device
+        queries, items = batch_of([own], device), batch_of(others, device)
         regions, words = (queries, items) if query_kind == "image" else (items, queries)
         align = self._alignment.entity if layer == "entity" else self._alignment.relation
-        scores: np.ndarray = align(regions, words).flatten().numpy()
+        scores: np.ndarray = align(regions, words).flatten().cpu().numpy()
         return scores
-
-
-def _read(block: np.ndarray, name: str) -> PackedNodes:
-    try:
-        return PackedNodes(block)
-    except PackedNodesError as error:
-        raise PackedNodesError(f"{name}: {error}") from error
-
-
-def _nodes(items: Sequence[PackedNodes]) -> Nodes:
-    counts = np.array([item.count for item in items])
-    shape = (len(items), int(counts.max()))
-    vectors = np.zeros((*shape, items[0].dimension), np.float32)
-    weights = np.zeros(shape, np.float32)
-    for i, item in enumerate(items):
-        np.multiply(item.rows, item.scales[:, None], out=vectors[i, : item.count])
-        weights[i, : item.count] = item.weights
-    mask = np.arange(shape[1])[None, :] < counts[:, None]
-    return Nodes(*(torch.from_numpy(array) for array in (vectors, mask, weights)))

@@ -4,7 +4,7 @@ Everything that leaves is plain numpy, so that an index can keep it. A matcher i
 after it is made, so threads may share it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,23 +13,25 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from model.alignment import CONCEPT, Codes, Nodes, concept_agreement
+from model.alignment import CONCEPT, Codes, Nodes
 from model.bank import Offsets, bank_offsets, picture_bank_scores, text_bank_scores
 from model.bundle import Bundle
 from model.calibration import Direction
+from model.codecs import DEFAULT_CODEC, make_codec, tag_probabilities
 from model.coding import code_pictures, code_texts
-from model.concepts import concept_names, from_bytes, to_bytes
+from model.config import ModelConfig
+from model.fused import MOST_NODES, TORCH, FusedScorer, Layer, variant
+from model.packed_nodes import PackedNodes, batch_of
 from model.regions import served_extractor
+from model.stored_concepts import CONCEPTS, agreements, shared_concepts, to_bytes
 from model.text_trunk import text_trunk
 
 Kind = Literal["image", "text"]
 Box = tuple[float, float, float, float]
 BOX_STEPS = 65535
 MOST_REGIONS_SHOWN = 9
-MOST_CONCEPTS_SHOWN = 5
-LEAST_SHARE_SHOWN = 0.05
-# Both sides mean one concept with at least this probability, or none is worth naming.
-LEAST_SHARED = 0.01
+LAYERS_OF_NODES: tuple[Layer, ...] = ("entity", "relation")
+WEIGHTS = "_weights"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Encoded:
 
     vector: (D + 1,) float32, what an index stores, its last coordinate minus the hubness offset;
     query: (D + 1,), finds items of the other kind by inner product; query_same_kind: (D + 1,),
-    finds items of its own kind; arrays: what scoring needs of it, by name.
+    finds items of its own kind; arrays: what scoring needs of it, by name, "entity" and "relation"
+    as blocks of `packed_nodes.py`.
     """
 
     vector: np.ndarray
@@ -86,18 +89,42 @@ class Explanation:
 
 
 class Matcher:
-    """Encoders and scores of one bundle on one device."""
+    """Encoders and scores of one bundle on one device, nodes kept by one codec."""
 
-    def __init__(self, bundle: Bundle, device: str = "cpu", batch_size: int = 16) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "cpu",
+        batch_size: int = 16,
+        codec: str = DEFAULT_CODEC,
+    ) -> None:
+        """codec: one of `codecs.CODECS`. Raises ConfigError for another name."""
         self.fingerprint, self.name, self.tags = bundle.fingerprint, bundle.name, bundle.tags
         self.config, self.report = bundle.config, bundle.report
-        self.dimension = bundle.config.dimension + 1
+        self.dimension = bundle.stored_dimension
         self._scoring, self._batch_size, self._device = bundle.scoring, batch_size, device
         self._bank = bundle.bank.to(device)
         self._network = bundle.network().to(device)
         self._extractor = served_extractor(bundle.config, device)
         self._has_concepts = bundle.config.concepts
         self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device)
+        self._codec = make_codec(codec, bundle.bank)
+        self._scorer = FusedScorer(self._network.alignment, _variant(bundle.config, device, codec))
+
+    @property
+    def codec(self) -> str:
+        """How the node vectors of an item are kept."""
+        return self._codec.name
+
+    @property
+    def scorer(self) -> str:
+        """What computes the node layers: a variant of the kernel, or torch."""
+        return self._scorer.variant
+
+    @property
+    def global_weight(self) -> float:
+        """How much the first stage counts in a total (`fusion.py`)."""
+        return self._scoring.fusion.global_
 
     def no_match_below(self, query_kind: Kind) -> float:
         """A best probability under this says that nothing in the collection matches the query."""
@@ -108,7 +135,8 @@ class Matcher:
     ) -> list[Encoded]:
         """Upright RGB pictures to codes. Raises ConfigError for a model of precomputed features.
 
-        to_store: with False the hubness offsets stay 0. A query needs none, and they take time.
+        to_store: with False the hubness offsets stay 0, since a query needs none and they take
+        time, and the nodes are kept as exactly as scoring can use.
         """
         if not pictures:
             return []
@@ -131,7 +159,7 @@ class Matcher:
             found = self._offsets(text_bank_scores(self._network, self._bank, codes))
         else:
             found = _no_offsets(len(texts))
-        encoded = self._records(codes, found)
+        encoded = self._records(codes, found, to_store)
         for item, text in zip(encoded, trunk, strict=True):
             item.arrays["spans"] = text.spans
         return encoded
@@ -149,7 +177,7 @@ class Matcher:
             found = self._offsets(picture_bank_scores(self._network, self._bank, codes))
         else:
             found = _no_offsets(len(codes.global_))
-        encoded = self._records(codes, found)
+        encoded = self._records(codes, found, to_store)
         kept, saliency = codes.kept.cpu().numpy(), codes.saliency.cpu().numpy()
         present = codes.entity.mask.cpu().numpy()
         for i, item in enumerate(encoded):
@@ -158,6 +186,20 @@ class Matcher:
                 own = boxes[i if len(boxes) > 1 else 0][kept[i][present[i]]]
                 item.arrays["boxes"] = np.round(own.clip(0, 1) * BOX_STEPS).astype(np.uint16)
         return encoded
+
+    def recoded(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+        """Arrays that a version before the codecs stored, as this matcher would; None for its own.
+
+        Such arrays hold node vectors as floats, "entity" beside "entity_weights".
+        """
+        if f"entity{WEIGHTS}" not in arrays:
+            return None
+        new = {name: array for name, array in arrays.items() if not name.endswith(WEIGHTS)}
+        for layer in LAYERS_OF_NODES:
+            weights = arrays[f"{layer}{WEIGHTS}"]
+            new[layer] = self._codec.stored(layer, arrays[layer], weights)
+        new["tags"] = self._codec.stored_tags(arrays["tags"])
+        return new
 
     @torch.inference_mode()
     def score(
@@ -170,26 +212,24 @@ class Matcher:
         """One query against candidates of the other kind.
 
         first_stage: (n,) inner products that the index found; candidates: their stored arrays.
+        Raises PackedNodesError for arrays that aren't this codec's.
         """
         if not len(candidates):
             nothing = np.zeros(0, dtype=np.float32)
             concept = nothing if self._has_concepts else None
             return Scores(nothing, nothing, nothing, nothing, nothing, concept, nothing)
-        queries, items = [query.arrays], candidates
-        pictures, texts = (queries, items) if query_kind == "image" else (items, queries)
-        alignment = self._network.alignment
-        layers = {
-            "entity": alignment.entity(
-                self._nodes(pictures, "entity"), self._nodes(texts, "entity")
-            ),
-            "relation": alignment.relation(
-                self._nodes(pictures, "relation"), self._nodes(texts, "relation")
-            ),
-            "semantic": alignment.semantic(self._tags(pictures), self._tags(texts)),
+        scores: dict[str, np.ndarray] = {
+            layer: self._scorer.score(
+                layer, query.arrays[layer], query_kind, [item[layer] for item in candidates]
+            )
+            for layer in LAYERS_OF_NODES
         }
+        own, others = self._tags([query.arrays]), self._tags(candidates)
+        pictures, texts = (own, others) if query_kind == "image" else (others, own)
+        semantic = self._network.alignment.semantic(pictures, texts)
+        scores["semantic"] = semantic.flatten().cpu().numpy()
         if self._has_concepts:
-            layers[CONCEPT] = concept_agreement(_concepts(pictures), _concepts(texts))
-        scores = {name: layer.flatten().cpu().numpy() for name, layer in layers.items()}
+            scores[CONCEPT] = agreements(query.arrays, candidates)
         offsets = _offsets_of(candidates)
         fusion, strength = self._scoring.fusion, np.float32(self._scoring.strength)
         total = (
@@ -235,7 +275,7 @@ class Matcher:
     ) -> Explanation:
         """Where the words of a text are found in a picture, from the stored arrays of both."""
         weights, relevance = self._network.alignment.word_regions(
-            self._nodes([picture], "entity"), self._nodes([text], "entity")
+            self._nodes(picture), self._nodes(text)
         )
         boxes = _boxes(picture)
         shares = weights.cpu().numpy()
@@ -246,15 +286,21 @@ class Matcher:
             words.append(WordExplanation(start, end, float(relevance[number]), regions))
         saliency = picture["saliency"].astype(np.float32).tolist()
         regions = list(zip(boxes, saliency, strict=True)) if boxes else []
-        both = np.minimum(text["tags"], picture["tags"]).astype(np.float32)
+        return Explanation(words, regions, *self.shared(text, picture))
+
+    def shared(
+        self, one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
+    ) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+        """Tags and concepts of two items of any kind, as in an explanation."""
+        both = np.minimum(tag_probabilities(one["tags"]), tag_probabilities(other["tags"]))
         tags = self._strongest_tags(both, limit=8, at_least=0.3)
-        return Explanation(words, regions, tags, self._shared_concepts(text, picture))
+        return tags, shared_concepts(one, other) if self._has_concepts else []
 
     def top_tags(
         self, arrays: Mapping[str, np.ndarray], limit: int = 8, at_least: float = 0.3
     ) -> list[tuple[str, float]]:
         """The tags an item most likely has, most likely first."""
-        return self._strongest_tags(arrays["tags"].astype(np.float32), limit, at_least)
+        return self._strongest_tags(tag_probabilities(arrays["tags"]), limit, at_least)
 
     def _strongest_tags(
         self, probabilities: np.ndarray, limit: int, at_least: float
@@ -264,19 +310,6 @@ class Matcher:
             (self.tags[i], float(probabilities[i])) for i in order if probabilities[i] >= at_least
         ]
 
-    def _shared_concepts(
-        self, text: Mapping[str, np.ndarray], picture: Mapping[str, np.ndarray]
-    ) -> list[tuple[str, float]]:
-        if not self._has_concepts:
-            return []
-        both = from_bytes(text["concepts"]) * from_bytes(picture["concepts"])
-        if both.sum() < LEAST_SHARED:
-            return []
-        shares = both / both.sum()
-        order = np.argsort(-shares, kind="stable")[:MOST_CONCEPTS_SHOWN]
-        names = concept_names()
-        return [(names[i], float(shares[i])) for i in order if shares[i] >= LEAST_SHARE_SHOWN]
-
     def _direction(self, query_kind: Kind) -> Direction:
         calibration = self._scoring.calibration
         return calibration.text_to_image if query_kind == "text" else calibration.image_to_text
@@ -284,44 +317,47 @@ class Matcher:
     def _offsets(self, scores: Mapping[str, np.ndarray]) -> Offsets:
         return bank_offsets(scores, self._scoring.fusion, self._scoring.beta)
 
-    def _records(self, codes: Codes, found: Offsets) -> list[Encoded]:
+    def _records(self, codes: Codes, found: Offsets, to_store: bool) -> list[Encoded]:
         global_ = codes.global_.cpu().numpy()
         tags = codes.tags.sigmoid().cpu().numpy()
-        nodes = {}
-        for name, layer in (("entity", codes.entity), ("relation", codes.relation)):
-            nodes[name] = [a.cpu().numpy() for a in (layer.vectors, layer.weights, layer.mask)]
+        pack = self._codec.stored if to_store else self._codec.asking
+        layers = dict(zip(LAYERS_OF_NODES, (codes.entity, codes.relation), strict=True))
+        blocks = {
+            layer: [pack(layer, *nodes) for nodes in _each(of_layer)]
+            for layer, of_layer in layers.items()
+        }
         encoded = []
         for i, vector in enumerate(global_):
-            arrays = {"tags": tags[i], "offsets": np.array([found.global_[i], found.fine[i]])}
-            for name, (vectors, weights, mask) in nodes.items():
-                arrays[name] = vectors[i][mask[i]]
-                arrays[f"{name}_weights"] = weights[i][mask[i]]
+            own = self._codec.stored_tags(tags[i])
+            arrays = {"tags": own, "offsets": np.array([found.global_[i], found.fine[i]])}
+            arrays.update({layer: of_layer[i] for layer, of_layer in blocks.items()})
             offset = -np.float32(self._scoring.strength) * found.global_[i]
             if self._has_concepts:
-                arrays["concepts"] = to_bytes(codes.concepts[i].cpu().numpy())
+                arrays[CONCEPTS] = to_bytes(codes.concepts[i].cpu().numpy())
             encoded.append(_encoded(vector, offset, arrays))
         return encoded
 
-    def _nodes(self, items: Sequence[Mapping[str, np.ndarray]], layer: str) -> Nodes:
-        vectors = [item[layer] for item in items]
-        longest = max(len(rows) for rows in vectors)
-        padded = np.zeros((len(items), longest, vectors[0].shape[1]), dtype=np.float32)
-        weights = np.zeros((len(items), longest), dtype=np.float32)
-        for i, rows in enumerate(vectors):
-            padded[i, : len(rows)] = rows
-            weights[i, : len(rows)] = items[i][f"{layer}_weights"]
-        counts = np.array([len(rows) for rows in vectors])
-        mask = np.arange(longest)[None, :] < counts[:, None]
-        return Nodes(*(torch.from_numpy(a).to(self._device) for a in (padded, mask, weights)))
+    def _nodes(self, arrays: Mapping[str, np.ndarray]) -> Nodes:
+        return batch_of([PackedNodes(arrays["entity"])], self._device)
 
     def _tags(self, items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
-        stacked = np.stack([item["tags"] for item in items]).astype(np.float32)
+        stacked = tag_probabilities(np.stack([item["tags"] for item in items]))
         return torch.from_numpy(stacked).to(self._device)
 
 
-def _concepts(items: Sequence[Mapping[str, np.ndarray]]) -> Tensor:
-    """Probabilities (n, 1000); they are few enough for the processor alone."""
-    return torch.from_numpy(from_bytes(np.stack([item["concepts"] for item in items])))
+def _variant(config: ModelConfig, device: str, codec: str) -> str:
+    """What scores: the fastest kernel here, if it can read what the model and the codec make."""
+    most = max(config.keep, config.relations, config.text.max_words)
+    if device != "cpu" or codec == "float16" or most > MOST_NODES:
+        return TORCH
+    return variant()
+
+
+def _each(nodes: Nodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Vectors (N, d) and weights (N,) of the nodes that are there, item by item."""
+    vectors, weights, mask = (a.cpu().numpy() for a in (nodes.vectors, nodes.weights, nodes.mask))
+    for own, weight, there in zip(vectors, weights, mask, strict=True):
+        yield own[there], weight[there]
 
 
 def _offsets_of(candidates: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:

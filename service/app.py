@@ -15,7 +15,7 @@ from service.errors import InvalidFieldsError
 from service.middleware import Envelope, Gate, answer_http_exception, request_id_of
 from service.pages import PAGE_FOLDER, PageFiles
 from service.problems import TABLE, headers_of, parameter_problems, problem_of, respond
-from service.routes import images, operations, search, texts
+from service.routes import exchange, images, operations, search, texts
 from service.running import Running, run
 from service.settings import Settings
 
@@ -41,7 +41,7 @@ def create_app(
         app.add_exception_handler(error, _known_error)
     app.add_exception_handler(RequestValidationError, _wrong_parameters)
     app.add_exception_handler(HTTPException, _refusal)
-    for module in (search, images, texts, operations):
+    for module in (search, images, texts, exchange, operations):
         app.include_router(module.router)
     app.mount("/page", PageFiles(directory=PAGE_FOLDER), name="page")
     return app

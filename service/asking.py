@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.matcher import Encoded, Kind
+from service.answers import SearchResponse
 from service.bodies import checked
 from service.collection import Collection
-from service.encode import encode_picture, encode_text
+from service.queries import PictureQuery, TextQuery
+from service.question import encode_question
 from service.remote import Remote
 from service.results import answer
-from service.schemas import PictureQuery, SearchResponse, TextQuery
 from service.search import ask_of, search
 
 
@@ -20,18 +20,17 @@ def ask_collection(
     collection: Collection, words: str, picture: Path | None, options: Mapping[str, Any]
 ) -> SearchResponse:
     """Asks an open collection. Raises InvalidFieldsError or PictureError."""
-    kind: Kind = "text" if picture is None else "image"
-    query: Encoded
+    begun = time.perf_counter()
     if picture is None:
         text = checked(TextQuery, {"query": words, **options})
-        ask = ask_of(text, collection, time.perf_counter())
-        query = encode_text(collection, text.query)
-        words = text.query
+        ask = ask_of(text, collection, begun)
+        question = encode_question(collection, "text-to-image", text)
     else:
-        ask = ask_of(checked(PictureQuery, dict(options)), collection, time.perf_counter())
-        query = encode_picture(collection, picture.read_bytes())
-    found = search(collection, query, kind, ask, time.perf_counter() - ask.begun)
-    return answer(collection, query, kind, words, ask, found)
+        given = checked(PictureQuery, dict(options))
+        ask = ask_of(given, collection, begun)
+        question = encode_question(collection, "image-to-text", given, picture.read_bytes())
+    found = search(collection, question, ask, time.perf_counter() - ask.begun)
+    return answer(collection, question, ask, found)
 
 
 def ask_service(

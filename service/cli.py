@@ -8,15 +8,19 @@ import sys
 
 import typer
 
-from index.errors import StoreError
+from index.errors import LockedError, StoreError
 from model.errors import ModelError
 from service.commands import (
+    backup,
+    compact,
     convert_regions,
     embed,
     evaluate,
     export,
     index,
+    migrate,
     rebuild,
+    restore,
     search,
     serve,
     train,
@@ -45,12 +49,19 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("rebuild")(rebuild.rebuild)
+app.command("migrate")(migrate.migrate)
+app.command("backup")(backup.backup)
+app.command("restore")(restore.restore)
+app.command("compact")(compact.compact)
 
 
 def main() -> None:
     """Runs a command. Exit status: 0 done, 1 the work failed, 2 the call is wrong."""
     try:
         app(prog_name="sightline")
+    except LockedError as error:
+        typer.echo(f"sightline: {error}; stop the service or the command that has it", err=True)
+        sys.exit(FAILED)
     except (ServiceError, ModelError, StoreError, OSError) as error:
         typer.echo(f"sightline: {error}", err=True)
         sys.exit(FAILED)

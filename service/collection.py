@@ -1,8 +1,10 @@
 """A loaded model and an open collection: what the service and the command line both work on."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,10 +13,14 @@ import torch
 from index.embedded import EmbeddedIndex
 from index.engine import Index
 from index.plan import Plan
-from model.bundle import load_bundle
+from index.staging import codec_of
+from model.bundle import Bundle, load_bundle
+from model.codecs import DEFAULT_CODEC
 from model.matcher import Matcher
 from service.errors import StartError
 from service.settings import Device, Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,21 +38,43 @@ def open_collection(settings: Settings) -> Iterator[Collection]:
     """Loads the bundle and opens the data directory; closes it at the end.
 
     Raises BundleError, StartError, and what opening an index raises (LockedError when another
-    process has it, FingerprintError when another model made its rows, DamagedError ...).
+    process has it, FingerprintError when another model made its rows, CodecError when another codec
+    stored them, DamagedError ...).
     """
-    matcher = load_matcher(settings)
+    bundle = load_bundle(settings.bundle)
+    device = resolve_device(settings.device)
     index = EmbeddedIndex.open(
         settings.data_dir,
-        matcher.fingerprint,
-        matcher.dimension,
+        bundle.fingerprint,
+        bundle.stored_dimension,
+        codec=None if settings.codec == "auto" else settings.codec,
         device=settings.device,
         threads=settings.faiss_threads,
         plan=Plan(as_queries=_as_queries),
     )
     try:
-        yield Collection(settings, matcher, index, resolve_device(settings.device))
+        asked = DEFAULT_CODEC if settings.codec == "auto" else settings.codec
+        matcher = _matcher(bundle, settings, index.codec or asked)
+        _bring_up_to_date(index, matcher, settings.data_dir)
+        yield Collection(settings, matcher, index, device)
     finally:
         index.close()
+
+
+def _bring_up_to_date(index: EmbeddedIndex, matcher: Matcher, folder: Path) -> None:
+    """What a version before the codecs stored is stored anew, and a new collection gets its codec.
+
+    A kill in between leaves a collection that the next opening goes on with.
+    """
+    if index.codec is None and index.count("image") + index.count("text"):
+        log.warning(
+            "%s is of an earlier version: storing its region and word vectors anew as %s",
+            folder,
+            matcher.codec,
+        )
+    changed = index.recode(matcher.codec, matcher.recoded)
+    if changed:
+        log.warning("%s: %s items stored anew", folder, f"{changed:,}")
 
 
 def _as_queries(vectors: np.ndarray) -> np.ndarray:
@@ -54,11 +82,22 @@ def _as_queries(vectors: np.ndarray) -> np.ndarray:
     return np.hstack([vectors[:, :-1], np.ones((len(vectors), 1), np.float32)])
 
 
-def load_matcher(settings: Settings) -> Matcher:
+def load_matcher(settings: Settings, codec: str = DEFAULT_CODEC) -> Matcher:
     """The model on the device that the settings name. Raises BundleError or StartError."""
+    return _matcher(load_bundle(settings.bundle), settings, codec)
+
+
+def codec_to_keep(settings: Settings) -> str:
+    """The codec that is asked for, or else the one that the collection has, or else the default."""
+    if settings.codec != "auto":
+        return settings.codec
+    return codec_of(settings.data_dir) or DEFAULT_CODEC
+
+
+def _matcher(bundle: Bundle, settings: Settings, codec: str) -> Matcher:
     torch.set_num_threads(settings.torch_threads)
     device = resolve_device(settings.device)
-    return Matcher(load_bundle(settings.bundle), device, settings.encode_batch_pictures)
+    return Matcher(bundle, device, settings.encode_batch_pictures, codec)
 
 
 def resolve_device(device: Device) -> Literal["cpu", "cuda"]:

@@ -1,4 +1,4 @@
-"""Step 1 of a search: what is asked, a sentence or a picture, to vectors."""
+"""A sentence or a picture to vectors, however it comes."""
 
 import base64
 import binascii
@@ -6,8 +6,9 @@ import re
 
 from PIL import Image
 
+from model.crop import crop, in_whole
 from model.errors import PictureTooLargeError
-from model.matcher import Encoded
+from model.matcher import Box, Encoded
 from model.picture import decode
 from service.collection import Collection
 from service.errors import InvalidFieldsError, NotFoundError
@@ -21,23 +22,34 @@ def encode_text(collection: Collection, text: str) -> Encoded:
     return collection.matcher.encode_texts([text], to_store=False)[0]
 
 
-def encode_picture(collection: Collection, data: bytes) -> Encoded:
-    """One picture's file, about 80 ms. Raises PictureError."""
+def encode_picture(collection: Collection, data: bytes, to_store: bool = False) -> Encoded:
+    """One picture's file, about 80 ms. Raises PictureError. to_store: as of the matcher."""
     picture = read_picture(data, collection.settings)
-    return collection.matcher.encode_pictures([picture], to_store=False)[0]
+    return collection.matcher.encode_pictures([picture], to_store)[0]
 
 
-def encode_base64(collection: Collection, text: str) -> Encoded:
-    """One picture's file in base64. Raises InvalidFieldsError or PictureError."""
-    return encode_picture(collection, from_base64(text))
+def encode_region(collection: Collection, data: bytes, region: Box | None) -> Encoded:
+    """A part of one picture's file, or all of it; boxes are of the whole. Raises PictureError."""
+    if region is None:
+        return encode_picture(collection, data)
+    picture = crop(read_picture(data, collection.settings), region)
+    return in_whole(collection.matcher.encode_pictures([picture], to_store=False)[0], region)
 
 
 def encode_stored(collection: Collection, image_id: str) -> Encoded:
     """A stored picture as a query, without encoding it again. Raises NotFoundError."""
     record = collection.index.get("image", image_id)
     if record is None:
-        raise NotFoundError(f"no picture has the id {image_id!r}", "/image_id")
+        raise _missing(image_id)
     return collection.matcher.from_stored(record.vector, record.arrays)
+
+
+def stored_picture(collection: Collection, image_id: str) -> bytes:
+    """The thumbnail of a stored picture. Raises NotFoundError."""
+    data = collection.index.thumbnail(image_id)
+    if data is None:
+        raise _missing(image_id)
+    return data
 
 
 def read_picture(data: bytes, settings: Settings) -> Image.Image:
@@ -49,8 +61,10 @@ def read_picture(data: bytes, settings: Settings) -> Image.Image:
     return decode(data, settings.max_picture_pixels, settings.max_picture_side_pixels)
 
 
-def from_base64(text: str) -> bytes:
+def from_base64(text: str, pointer: str = "/image_base64") -> bytes:
     """The bytes of base64, with or without a `data:` prefix and line breaks.
+
+    pointer: the field at fault, for the InvalidFieldsError that it raises.
 
     >>> from_base64("data:image/png;base64,aGk=")
     b'hi'
@@ -61,4 +75,8 @@ def from_base64(text: str) -> bytes:
     try:
         return base64.b64decode(bare, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidFieldsError.one("/image_base64", f"not base64: {error}") from error
+        raise InvalidFieldsError.one(pointer, f"not base64: {error}") from error
+
+
+def _missing(image_id: str) -> NotFoundError:
+    return NotFoundError(f"no picture has the id {image_id!r}", "/image_id")

@@ -3,6 +3,8 @@
 ServiceError
 ├── InvalidFieldsError        one or more fields of a request are wrong; names each with its limit
 ├── NotFoundError             no item with this id
+├── CursorMismatchError       a cursor of another query, or of other options
+├── CursorExpiredError        a cursor of an earlier state of the index
 ├── DuplicateError            two items of one bulk request have the same id
 ├── UnsupportedTypeError      a request body of a type that the route doesn't read
 ├── MalformedBodyError        a body that is not the JSON or the form it says it is
@@ -52,6 +54,14 @@ class NotFoundError(ServiceError):
     def __init__(self, message: str, pointer: str | None = None) -> None:
         super().__init__(message)
         self.pointer = pointer
+
+
+class CursorMismatchError(ServiceError):
+    """The cursor was made for another query, or for other options."""
+
+
+class CursorExpiredError(ServiceError):
+    """The index has changed since the cursor was made, so the order may be another one."""
 
 
 class DuplicateError(ServiceError):

@@ -1,11 +1,11 @@
 """Step 5 of a search, when asked for: which words are found in which regions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from model.matcher import Matcher
-from service.schemas import (
+from service.answers import (
     Explanation,
     RegionSaliency,
     RegionWeight,
@@ -41,12 +41,25 @@ def explain(
             RegionSaliency(box=_box(box), saliency=float(saliency))
             for box, saliency in found.regions
         ],
-        tags=[
-            TagProbability(tag=tag, probability=float(probability))
-            for tag, probability in found.tags
-        ],
-        concepts=[SharedConcept(concept=concept, share=share) for concept, share in found.concepts],
+        tags=_tags(found.tags),
+        concepts=_concepts(found.concepts),
     )
+
+
+def shared(
+    matcher: Matcher, query: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]
+) -> Explanation:
+    """Why two sentences, or two pictures, match: what both are about. Words aren't compared."""
+    tags, concepts = matcher.shared(query, found)
+    return Explanation(words=[], regions=[], tags=_tags(tags), concepts=_concepts(concepts))
+
+
+def _tags(found: Sequence[tuple[str, float]]) -> list[TagProbability]:
+    return [TagProbability(tag=tag, probability=probability) for tag, probability in found]
+
+
+def _concepts(found: Sequence[tuple[str, float]]) -> list[SharedConcept]:
+    return [SharedConcept(concept=concept, share=share) for concept, share in found]
 
 
 def _box(box: object) -> list[float]:

@@ -3,9 +3,12 @@
 import base64
 import binascii
 
+from index.errors import FilterError
+from index.filter import Filter, parse_filter
 from index.records import Kind
+from service.bodies import parse_json
 from service.collection import Collection
-from service.errors import InvalidFieldsError
+from service.errors import InvalidFieldsError, MalformedBodyError
 from service.fields import check_id
 from service.results import item_of
 from service.schemas import Page, TagCount, Tags
@@ -25,11 +28,23 @@ def page(collection: Collection, kind: Kind, cursor: str | None, limit: int) -> 
     )
 
 
-def tags(collection: Collection, kind: Kind) -> Tags:
-    """How many items carry each tag, most frequent first."""
-    counts = collection.index.tag_counts(kind)
+def tags(collection: Collection, kind: Kind, filter: str | None = None) -> Tags:
+    """How many items carry each tag, of those that match; most frequent first.
+
+    filter: as JSON. Raises InvalidFieldsError.
+    """
+    counts = collection.index.tag_counts(kind, None if filter is None else _filter(filter))
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return Tags(tags=[TagCount(tag=tag, count=count) for tag, count in ordered])
+
+
+def _filter(text: str) -> Filter:
+    try:
+        return parse_filter(parse_json(text))
+    except MalformedBodyError as error:
+        raise InvalidFieldsError.one("/filter", "not JSON", "query") from error
+    except FilterError as error:
+        raise InvalidFieldsError.one(f"/filter{error.pointer}", error.words, "query") from error
 
 
 def cursor_of(last_id: str) -> str:

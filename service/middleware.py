@@ -41,6 +41,11 @@ DOCS_POLICY = (
     "frame-ancestors 'none'"
 )
 DOCS_PATHS = ("/docs", "/redoc")
+# Where JSON may hold pictures in base64.
+PICTURE_PATHS = (
+    *("/search/image-to-text", "/search/image-to-image", "/search/batch"),
+    *("/v1/embeddings", "/rerank"),
+)
 CHANGING_METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -142,7 +147,7 @@ def body_limit(path: str, content_type: str, settings: Settings) -> int:
     """The most bytes that the body of a request may have."""
     if path == "/images:bulk":
         return settings.max_bulk_body_bytes
-    if path == "/search/image-to-text" or content_type.startswith("multipart/"):
+    if path in PICTURE_PATHS or content_type.startswith("multipart/"):
         return settings.max_body_bytes
     return settings.max_json_bytes
 

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from service import __version__, schemas
+from service import __version__, exchange, queries, schemas
 from service.problems import MEDIA_TYPE
 
 TITLE = "Sightline"
@@ -16,15 +16,19 @@ answered which word.
 Errors are problem details (RFC 9457): `type`, `title`, `status`, `detail`, and for wrong fields
 `errors` with a JSON pointer to each. Every response carries `X-Request-ID`."""
 TAGS = [
-    {"name": "search", "description": "Pictures for a sentence, sentences for a picture."},
+    {"name": "search", "description": "Pictures and sentences for a picture, a sentence, or both."},
     {"name": "images", "description": "The pictures of the collection."},
     {"name": "texts", "description": "The sentences of the collection."},
+    {"name": "exchange", "description": "Embeddings and re-ranking for other systems."},
     {"name": "operations", "description": "For who runs the service."},
 ]
 BODIES = (
-    schemas.TextQuery,
-    schemas.PictureQuery,
-    schemas.PictureQueryForm,
+    queries.TextQuery,
+    queries.PictureQuery,
+    queries.PictureQueryForm,
+    queries.BatchQuery,
+    exchange.EmbeddingsQuery,
+    exchange.RerankQuery,
     schemas.TextItem,
     schemas.BulkTexts,
     schemas.PictureForm,
@@ -39,6 +43,12 @@ BODY_ERRORS = {
     "415": "The body has a type that this route doesn't read.",
     "422": "A field is wrong; `errors` names it and its limit.",
 }
+# Routes whose body may name a stored item, or a model.
+NAMING_ITEMS = (
+    *("/search/text-to-image", "/search/image-to-text"),
+    *("/search/image-to-image", "/search/text-to-text"),
+    *("/v1/embeddings", "/rerank"),
+)
 BUSY = "Too many requests wait already; `Retry-After` says when to come back."
 
 
@@ -77,8 +87,11 @@ def _add_problems(method: str, path: str, operation: dict[str, Any]) -> None:
             responses[status] = _problem(description)
     elif operation.get("parameters"):
         responses["422"] = _problem(BODY_ERRORS["422"])
-    if ("{id}" in path and method != "put") or path == "/search/image-to-text":
-        responses["404"] = _problem("There is no item with this id.")
+    if ("{id}" in path and method != "put") or path in NAMING_ITEMS:
+        responses["404"] = _problem("There is no item with this id, or no such model.")
+    if path.startswith("/search/") and path != "/search/batch":
+        responses["409"] = _problem("The cursor belongs to another search.")
+        responses["410"] = _problem("The index has changed since the cursor was made.")
     if path != "/healthz":
         responses["503"] = _problem(BUSY)
 

@@ -39,4 +39,12 @@ Cursor = Annotated[
     str | None, Query(max_length=1200, description="`next_cursor` of the page before.")
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="Items on the page.")]
+JsonFilter = Annotated[
+    str | None,
+    Query(
+        max_length=8000,
+        description="JSON: only items that match it are counted. As `filter` of a search.",
+        examples=['{"field": "album", "equals": "coast"}'],
+    ),
+]
 KindOf = Annotated[Literal["image", "text"], Query(description="Whose tags to count.")]

@@ -31,6 +31,14 @@ class Kind:
 TABLE: tuple[tuple[type[Exception], Kind], ...] = (
     (errors.InvalidFieldsError, Kind(422, "invalid-fields", "Some fields are wrong")),
     (errors.NotFoundError, Kind(404, "not-found", "There is no such item")),
+    (
+        errors.CursorMismatchError,
+        Kind(409, "cursor-mismatch", "The cursor belongs to another search", "/cursor"),
+    ),
+    (
+        errors.CursorExpiredError,
+        Kind(410, "cursor-expired", "The cursor's state of the index is gone", "/cursor"),
+    ),
     (errors.DuplicateError, Kind(409, "duplicate", "The id appears twice in the request", "/id")),
     (errors.UnsupportedTypeError, Kind(415, "unsupported-type", "The body has another type")),
     (errors.MalformedBodyError, Kind(400, "malformed-body", "The body can't be read")),
@@ -45,6 +53,7 @@ TABLE: tuple[tuple[type[Exception], Kind], ...] = (
     (StorageError, Kind(503, "storage", "The service's disk refuses")),
     (ClosedError, Kind(503, "closing", "The service is shutting down")),
 )
+KNOWN = tuple(error for error, _ in TABLE)
 UNEXPECTED = Kind(500, "internal", "Something went wrong inside the service")
 
 

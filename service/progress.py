@@ -28,6 +28,20 @@ def progress(what: str) -> Iterator[Advance]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """For work that can't tell how far it is: something that turns, or one plain line.
+
+    what: what is being done, as in "copying photos".
+    """
+    if sys.stderr.isatty():
+        with Console(stderr=True).status(what):
+            yield
+    else:
+        print(f"{what} ...", file=sys.stderr)  # noqa: T201
+        yield
+
+
 class _Lines:
     def __init__(self, what: str) -> None:
         self._what = what

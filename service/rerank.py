@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.matcher import Encoded, Kind, Matcher
+from model.composition import Scorer
+from model.matcher import Encoded, Kind
 
-SLICE = 16
+# With a deadline, candidates are scored in slices of about this long: a kernel's hundred candidates
+# are one slice or two, torch's ten.
+SLICE_S = 0.001
+FIRST_SLICE = 16
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,19 @@ class StageScoresOf:
 
 @dataclass(frozen=True)
 class Ranked:
-    """One candidate: its place after the first stage (from 0), its scores, its probability."""
+    """One candidate: its place after the first stage (from 0), its scores, its probability.
+
+    probability: None where nothing tells what a score means.
+    """
 
     place: int
     score: float
-    probability: float
+    probability: float | None
     stages: StageScoresOf
 
 
 def first_stage_alone(
-    matcher: Matcher,
+    matcher: Scorer,
     query: Encoded,
     query_kind: Kind,
     first_stage: np.ndarray,
@@ -51,7 +58,7 @@ def first_stage_alone(
 
 
 def rerank(
-    matcher: Matcher,
+    matcher: Scorer,
     query: Encoded,
     query_kind: Kind,
     first_stage: np.ndarray,
@@ -65,13 +72,14 @@ def rerank(
     scored best first in slices until the next slice would end after it. Those left follow the
     scored ones in the order of the first stage. Ties go by id.
     """
-    size = SLICE if deadline is not None else max(1, len(candidates))
+    size = FIRST_SLICE if deadline is not None else max(1, len(candidates))
     scored: list[Ranked] = []
-    longest = 0.0
-    for start in range(0, len(candidates), size):
+    expected = 0.0
+    while len(scored) < len(candidates):
         begun = time.perf_counter()
-        if deadline is not None and begun + longest >= deadline:
+        if deadline is not None and begun + expected >= deadline:
             break
+        start = len(scored)
         part = slice(start, start + size)
         scores = matcher.score(query, query_kind, first_stage[part], candidates[part])
         scored += [
@@ -89,7 +97,9 @@ def rerank(
             )
             for i in range(len(scores.total))
         ]
-        longest = max(longest, time.perf_counter() - begun)
+        took = time.perf_counter() - begun
+        longer = 2 if took <= SLICE_S / 2 else 1
+        size, expected = size * longer, took * longer
     best_first = sorted(scored, key=lambda ranked: (-ranked.score, ids[ranked.place]))
     left = first_stage_alone(matcher, query, query_kind, first_stage, candidates, start=len(scored))
     return best_first + left, len(scored)

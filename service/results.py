@@ -5,31 +5,21 @@ from datetime import datetime
 from urllib.parse import quote
 
 from index.records import Record
-from model.matcher import Encoded, Kind
+from service.answers import Explanation, SearchResponse, SearchResult, StageScores, Timings
 from service.collection import Collection
-from service.explain import explain
-from service.schemas import Item, SearchResponse, SearchResult, StageScores, Timings
+from service.explain import explain, shared
+from service.question import Question
+from service.schemas import Item
 from service.search import Ask, Found, Match
 
 
-def answer(
-    collection: Collection,
-    query: Encoded,
-    query_kind: Kind,
-    sentence: str | None,
-    ask: Ask,
-    found: Found,
-) -> SearchResponse:
-    """The whole answer; `sentence` is the query of a search for pictures."""
+def answer(collection: Collection, question: Question, ask: Ask, found: Found) -> SearchResponse:
+    """The whole answer."""
     results = []
     for match in found.matches:
         result = _result(match)
         if ask.explain:
-            record = match.record
-            if query_kind == "text":
-                why = explain(collection.matcher, sentence or "", query.arrays, record.arrays)
-            else:
-                why = explain(collection.matcher, record.text or "", record.arrays, query.arrays)
+            why = _why(collection, question, match.record)
             result = result.model_copy(update={"explanation": why})
         results.append(result)
     took = found.took
@@ -48,6 +38,7 @@ def answer(
         no_match=found.no_match,
         model=collection.matcher.name,
         generation=found.generation,
+        next_cursor=found.next_cursor,
     )
 
 
@@ -85,6 +76,13 @@ def thumbnail_url(record: Record) -> str | None:
     if record.kind == "text":
         return None
     return f"/images/{quote(record.id, safe='')}/thumbnail"
+
+
+def _why(collection: Collection, question: Question, record: Record) -> Explanation:
+    sides = question.sides(record)
+    if sides is None:
+        return shared(collection.matcher, question.parts[0].encoded.arrays, record.arrays)
+    return explain(collection.matcher, sides.sentence, sides.text, sides.picture)
 
 
 def _result(match: Match) -> SearchResult:

@@ -13,12 +13,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from model.matcher import Encoded, Kind
+from index.records import Kind
 from service.collection import Collection, open_collection
 from service.ingest import Outcome, Prepared, store
 from service.pool import BoundedPool
+from service.queries import Direction
+from service.question import Given, Question, encode_question
 from service.results import answer, to_json
-from service.schemas import SearchOptions
 from service.search import ask_of, search
 from service.settings import Settings
 
@@ -39,21 +40,26 @@ class Running:
         return self.collection.settings
 
     async def search(
-        self,
-        encode: Callable[[], Encoded],
-        kind: Kind,
-        options: SearchOptions,
-        sentence: str | None = None,
+        self, direction: Direction, given: Given, upload: bytes | None = None
     ) -> bytes:
-        """One query, one way through; the answer as JSON, since big ones take a while to write."""
-        ask = ask_of(options, self.collection, time.perf_counter())
-        query, encode_s = await self.encoders.run(_timed, encode)
+        """One query, one way through; the answer as JSON, since big ones take a while to write.
 
-        def job() -> bytes:
-            found = search(self.collection, query, kind, ask, encode_s)
-            return to_json(answer(self.collection, query, kind, sentence, ask, found))
+        upload: the picture's file of a form.
+        """
+        ask = ask_of(given, self.collection, time.perf_counter())
 
-        return await self.searchers.run(job)
+        def encode() -> tuple[Question, float]:
+            begun = time.perf_counter()
+            question = encode_question(self.collection, direction, given, upload)
+            return question, time.perf_counter() - begun
+
+        question, encode_s = await self.encoders.run(encode)
+
+        def find() -> bytes:
+            found = search(self.collection, question, ask, encode_s)
+            return to_json(answer(self.collection, question, ask, found))
+
+        return await self.searchers.run(find)
 
     async def add(self, kind: Kind, prepare: Callable[[], list[Prepared]]) -> list[Outcome]:
         """Prepares items off the event loop, then writes them in one transaction."""
@@ -86,8 +92,3 @@ def running_of(request: Request) -> Running:
 
 
 Service = Annotated[Running, Depends(running_of)]
-
-
-def _timed(encode: Callable[[], Encoded]) -> tuple[Encoded, float]:
-    begun = time.perf_counter()
-    return encode(), time.perf_counter() - begun

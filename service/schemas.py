@@ -1,23 +1,14 @@
-"""What goes in and out over HTTP. Requests refuse fields they don't know, by name."""
+"""What the collection takes and gives over HTTP. Requests refuse unknown fields, by name."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, SkipValidation
 
-from service.fields import MAX_CAPTIONS, MAX_RESULTS, ItemId, Metadata, QueryText, Sentence
-
-Box = Annotated[
-    list[float],
-    Field(
-        description="`[x0, y0, x1, y1]` as fractions of the upright picture.",
-        min_length=4,
-        max_length=4,
-        examples=[[0.1667, 0.5, 0.3333, 0.6667]],
-    ),
-]
+from service.fields import MAX_CAPTIONS, ItemId, Metadata, Sentence
 
 
-def _is_none(value: Any) -> bool:
+def is_none(value: Any) -> bool:
+    """For fields that are left out of an answer when there is nothing to tell."""
     return value is None
 
 
@@ -36,170 +27,6 @@ class Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     json_fields: ClassVar[tuple[str, ...]] = ()
     list_fields: ClassVar[tuple[str, ...]] = ()
-
-
-class SearchOptions(BaseModel):
-    """What both searches take."""
-
-    k: int = Field(10, ge=1, le=MAX_RESULTS, description="How many results, best first.")
-    candidates: int | None = Field(
-        None,
-        ge=1,
-        description="How many the first stage hands to the re-ranker; at least `k`, at most the "
-        "service's limit. Default: the service's setting (100), or `k` if that is more.",
-    )
-    rerank: bool = Field(True, description="false: the first stage alone.")
-    explain: bool = Field(
-        False, description="Adds to each result which words are found in which regions."
-    )
-    min_probability: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="Leaves out results whose match probability is lower.",
-    )
-    deadline_ms: float | None = Field(
-        None,
-        gt=0,
-        le=600_000,
-        allow_inf_nan=False,
-        description="Time for the whole answer. The re-ranker scores, best first, what fits; "
-        "`degraded` and `reranked` say what it left.",
-    )
-
-
-class TextQuery(Request, SearchOptions):
-    """Find pictures for a sentence."""
-
-    query: QueryText
-
-
-class PictureQuery(Request, SearchOptions):
-    """Find sentences for a picture: one of `image_base64` and `image_id`."""
-
-    image_base64: str | None = Field(
-        None, description="The picture's file in base64; a `data:` URL is accepted too."
-    )
-    image_id: ItemId | None = Field(None, description="A picture that is already indexed.")
-
-
-class PictureQueryForm(Form, SearchOptions):
-    """Find sentences for an uploaded picture."""
-
-    image: SkipValidation[Any] = Field(
-        description="The picture's file.", json_schema_extra={"type": "string", "format": "binary"}
-    )
-
-
-class StageScores(BaseModel):
-    """The score of each layer. Those of the re-ranker are null where it didn't score."""
-
-    model_config = ConfigDict(
-        validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
-
-    global_: float = Field(alias="global", description="Whole picture against whole sentence.")
-    entity: float | None = Field(description="Regions against words.")
-    relation: float | None = Field(description="Pairs of regions against phrases.")
-    semantic: float | None = Field(description="Tags of both sides.")
-    concept: float | None = Field(
-        description="ImageNet classes that both sides mean; null for a model without this layer."
-    )
-
-
-class RegionWeight(BaseModel):
-    """A region in which a word is found."""
-
-    box: Box
-    weight: float = Field(
-        description="Share of the word, 0..1: a softmax over its cosines with the regions."
-    )
-
-
-class WordExplanation(BaseModel):
-    """One word, and the regions in which it is found, strongest first."""
-
-    text: str
-    start: int = Field(description="First character of the word in the sentence, from 0.")
-    end: int = Field(description="The character after the word's last.")
-    score: float = Field(description="How well the regions answer the word.")
-    regions: list[RegionWeight]
-
-
-class RegionSaliency(BaseModel):
-    """How much a region matters to the picture as a whole."""
-
-    box: Box
-    saliency: float
-
-
-class TagProbability(BaseModel):
-    """A tag that both sides carry."""
-
-    tag: str
-    probability: float = Field(ge=0, le=1)
-
-
-class SharedConcept(BaseModel):
-    """An ImageNet class that both sides mean."""
-
-    concept: str = Field(description="Its names, the usual one first.", examples=["castle"])
-    share: float = Field(ge=0, le=1, description="Of what both sides agree on.")
-
-
-class Explanation(BaseModel):
-    """Why a sentence and a picture match."""
-
-    words: list[WordExplanation]
-    regions: list[RegionSaliency]
-    tags: list[TagProbability]
-    concepts: list[SharedConcept]
-
-
-class SearchResult(BaseModel):
-    """One item that was found."""
-
-    id: str
-    score: float = Field(
-        description="The re-ranker's score, or the first stage's where it didn't score."
-    )
-    probability: float = Field(
-        description="Calibrated probability that the sentence describes the photo, 0..1."
-    )
-    stage_scores: StageScores
-    rank_before: int = Field(description="Its place after the first stage, from 1.")
-    metadata: dict[str, Any]
-    url: str | None = Field(None, exclude_if=_is_none, description="Thumbnail of a picture.")
-    text: str | None = Field(None, exclude_if=_is_none, description="The sentence of a text.")
-    explanation: Explanation | None = Field(
-        None, exclude_if=_is_none, description="Only with `explain`."
-    )
-
-
-class Timings(BaseModel):
-    """Milliseconds of each step, and of the whole answer with its waiting."""
-
-    encode: float
-    search: float
-    fetch: float
-    rerank: float
-    total: float
-
-
-class SearchResponse(BaseModel):
-    """The answer of a search, best first."""
-
-    results: list[SearchResult]
-    took_ms: Timings
-    candidates: int = Field(description="How many the first stage found.")
-    reranked: int = Field(description="How many the re-ranker scored.")
-    degraded: bool = Field(description="Whether the deadline cut the re-ranking short.")
-    no_match: bool = Field(
-        description="Whether even the best probability is low: nothing here matches."
-    )
-    model: str
-    generation: int = Field(description="Version of the index that answered.")
 
 
 class TextItem(Request):
@@ -274,8 +101,8 @@ class Item(BaseModel):
     kind: Literal["image", "text"]
     metadata: dict[str, Any]
     tags: list[str]
-    text: str | None = Field(None, exclude_if=_is_none)
-    url: str | None = Field(None, exclude_if=_is_none, description="Thumbnail of a picture.")
+    text: str | None = Field(None, exclude_if=is_none)
+    url: str | None = Field(None, exclude_if=is_none, description="Thumbnail of a picture.")
     content_hash: str = Field(description="SHA-256 of the uploaded bytes or of the text.")
     created_at: str
     updated_at: str
@@ -293,7 +120,7 @@ class Page(BaseModel):
 
     items: list[Item]
     next_cursor: str | None = Field(
-        None, exclude_if=_is_none, description="Give it as `cursor` for the next page."
+        None, exclude_if=is_none, description="Give it as `cursor` for the next page."
     )
 
 
@@ -325,8 +152,8 @@ class Problem(BaseModel):
     title: str = Field(examples=["Some fields are wrong"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["k: Input should be less than or equal to 1000"])
-    request_id: str | None = Field(None, exclude_if=_is_none)
-    errors: list[BadField] | None = Field(None, exclude_if=_is_none)
+    request_id: str | None = Field(None, exclude_if=is_none)
+    errors: list[BadField] | None = Field(None, exclude_if=is_none)
 
 
 class BulkOutcome(BaseModel):
@@ -335,7 +162,7 @@ class BulkOutcome(BaseModel):
     index: int = Field(description="Place of the item in the request, from 0.")
     id: str | None
     status: int = Field(description="201 new, 200 there before, otherwise the error's status.")
-    error: Problem | None = Field(None, exclude_if=_is_none)
+    error: Problem | None = Field(None, exclude_if=is_none)
 
 
 class BulkResponse(BaseModel):
@@ -345,37 +172,3 @@ class BulkResponse(BaseModel):
     created: int
     replaced: int
     failed: int
-
-
-class Health(BaseModel):
-    """The process is up."""
-
-    status: Literal["ok"] = "ok"
-
-
-class Readiness(BaseModel):
-    """The model and the index are loaded and answer."""
-
-    ready: Literal[True] = True
-    model: str
-    fingerprint: str
-    device: str = Field(description="Where the model really runs.")
-    index_device: str = Field(description="Where the vectors really are searched.")
-    generation: int
-    images: int
-    texts: int
-
-
-class Stats(BaseModel):
-    """Counts and sizes."""
-
-    version: str
-    model: str
-    fingerprint: str
-    device: str
-    uptime_s: float
-    counts: dict[str, int] = Field(examples=[{"image": 20, "text": 300}])
-    index: dict[str, Any] = Field(description="What the index says about itself.")
-    queues: dict[str, dict[str, int]] = Field(
-        description="Of each pool: workers, jobs running or waiting, and the most it takes."
-    )

@@ -1,14 +1,24 @@
-"""One query, one way through: index.search, index.fetch, re-rank, results. Each step is timed."""
+"""One query, one way through: index.search, index.fetch, re-rank, results. Each step is timed.
 
+Pages are cut from one ranking: the candidates as the re-ranker orders them, then all other items
+in the order of the first stage. `cursor.py` says what a cursor remembers of it.
+"""
+
+import math
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from index.records import Record
-from model.matcher import Encoded, Kind
+from index.errors import FilterError
+from index.filter import Filter, parse_filter
+from index.records import Hits, Record
 from service.collection import Collection
+from service.cursor import Cursor
 from service.errors import FieldProblem, InvalidFieldsError
-from service.rerank import Ranked, first_stage_alone, rerank
-from service.schemas import SearchOptions
+from service.queries import SearchOptions
+from service.question import Question
+from service.rerank import Ranked
+from service.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -20,8 +30,10 @@ class Ask:
     candidates: int
     rerank: bool
     explain: bool
+    filter: Filter | None
     min_probability: float
     deadline: float | None
+    cursor: Cursor | None
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class Found:
     degraded: bool
     no_match: bool
     generation: int
+    next_cursor: str | None
     took: Seconds
 
 
@@ -74,6 +87,15 @@ def ask_of(options: SearchOptions, collection: Collection, begun: float) -> Ask:
         problems.append(
             FieldProblem("/candidates", f"{candidates} is below k, which is {options.k}")
         )
+    chosen = cursor = None
+    try:
+        chosen = None if options.filter is None else parse_filter(options.filter)
+    except FilterError as error:
+        problems.append(FieldProblem(f"/filter{error.pointer}", error.words))
+    try:
+        cursor = None if options.cursor is None else _cursor(options.cursor, settings)
+    except InvalidFieldsError as error:
+        problems += error.problems
     if problems:
         raise InvalidFieldsError(problems)
     return Ask(
@@ -82,44 +104,167 @@ def ask_of(options: SearchOptions, collection: Collection, begun: float) -> Ask:
         candidates=candidates or max(options.k, settings.default_candidates),
         rerank=options.rerank,
         explain=options.explain,
+        filter=chosen,
         min_probability=options.min_probability or 0.0,
         deadline=None if options.deadline_ms is None else begun + options.deadline_ms / 1000,
+        cursor=cursor,
     )
 
 
-def search(
-    collection: Collection, query: Encoded, query_kind: Kind, ask: Ask, encode_s: float
+def search(collection: Collection, question: Question, ask: Ask, encode_s: float) -> Found:
+    """One page of items for an encoded question; encode_s is how long the encoding took.
+
+    Raises InvalidFieldsError, CursorMismatchError and CursorExpiredError.
+    """
+    if ask.min_probability and not question.has_probability:
+        detail = f"{question.target}s that are found by {question.target}s have no probability"
+        raise InvalidFieldsError.one("/min_probability", detail)
+    if ask.cursor is None:
+        return _among_candidates(collection, question, ask, encode_s)
+    ask.cursor.check_search(question.name)
+    if ask.cursor.item_id is None:
+        return _among_candidates(collection, question, ask, encode_s)
+    return _after_candidates(collection, question, ask, ask.cursor, encode_s)
+
+
+def _among_candidates(
+    collection: Collection, question: Question, ask: Ask, encode_s: float
 ) -> Found:
-    """Items of the other kind for an encoded query; encode_s is how long the encoding took."""
-    matcher, index = collection.matcher, collection.index
-    kind: Kind = "image" if query_kind == "text" else "text"
+    cursor = ask.cursor
+    does_rerank = ask.rerank and question.can_be_reranked
+    wanted = ask.candidates if does_rerank else ask.k
+    if cursor is not None:
+        wanted = cursor.candidates
 
     begun = time.perf_counter()
-    hits = index.search(kind, query.query[None], ask.candidates if ask.rerank else ask.k)
+    # One more, to know whether the ranking goes on after the candidates.
+    hits = _hits(collection, question, ask, wanted + 1)
     searched = time.perf_counter()
-    records = index.fetch(kind, hits.ids[0])
     # An item that was deleted in between is gone: the answer is that of a moment later.
-    there = [place for place, record in enumerate(records) if record is not None]
-    candidates = [record for record in records if record is not None]
-    first_stage = hits.scores[0][there]
+    places, candidates = _there(collection, question, hits.ids[0][:wanted])
+    first_stage = hits.scores[0][places]
     fetched = time.perf_counter()
-    arrays = [record.arrays for record in candidates]
-    if ask.rerank:
-        ids = [record.id for record in candidates]
-        ranking, scored = rerank(matcher, query, query_kind, first_stage, arrays, ids, ask.deadline)
+    if cursor is not None:
+        # The pages before had scored so many, in these slices; now it is no matter of time.
+        deadline, count = None if ask.deadline is None else math.inf, cursor.reranked
     else:
-        ranking = first_stage_alone(matcher, query, query_kind, first_stage, arrays)
-        scored = 0
+        deadline, count = ask.deadline, len(candidates) if does_rerank else 0
+    ranking, scored = question.rank(first_stage, candidates, count, deadline)
     ranked = time.perf_counter()
 
-    likely = [r for r in ranking if r.probability >= ask.min_probability]
-    best = max((r.probability for r in ranking), default=0.0)
+    begin = 0 if cursor is None else cursor.given
+    page, end = _page(candidates, ranking, begin, ask)
+    best = max((r.probability for r in ranking if r.probability is not None), default=None)
+    no_match = question.matches_nothing(best, bool(ranking)) if cursor is None else cursor.no_match
+    goes_on = len(hits.ids[0]) > wanted
+    following = None
+    if end < len(ranking) or goes_on:
+        following = Cursor(
+            search=question.name,
+            generation=hits.generation,
+            candidates=wanted,
+            reranked=scored,
+            given=end if end < len(ranking) else wanted,
+            no_match=no_match,
+            score=None if end < len(ranking) else float(hits.scores[0][wanted - 1]),
+            item_id=None if end < len(ranking) else hits.ids[0][wanted - 1],
+        )
     return Found(
-        matches=[Match(candidates[r.place], r) for r in likely[: ask.k]],
+        matches=page,
         candidates=len(candidates),
         reranked=scored,
-        degraded=ask.rerank and scored < len(candidates),
-        no_match=best < matcher.no_match_below(query_kind),
+        degraded=does_rerank and scored < len(candidates),
+        no_match=no_match,
         generation=hits.generation,
+        next_cursor=_within(following, collection.settings),
         took=Seconds(encode_s, searched - begun, fetched - searched, ranked - fetched),
     )
+
+
+def _after_candidates(
+    collection: Collection, question: Question, ask: Ask, cursor: Cursor, encode_s: float
+) -> Found:
+    assert cursor.item_id is not None
+    assert cursor.score is not None
+    begun = time.perf_counter()
+    wanted = cursor.given + ask.k + 1
+    hits = _hits(collection, question, ask, wanted)
+    searched = time.perf_counter()
+    # By score and id and not by place: an approximate index that is asked for more may find an
+    # item before the last one that it had not found before.
+    last = (-cursor.score, cursor.item_id)
+    found = zip((-hits.scores[0]).tolist(), hits.ids[0], strict=True)
+    after = [place for place, key in enumerate(found) if key > last]
+    taken = after[: ask.k]
+    places, records = _there(collection, question, [hits.ids[0][place] for place in taken])
+    fetched = time.perf_counter()
+    scores = hits.scores[0][taken][places]
+    ranking, _ = question.rank(scores, records, 0, None)
+    page, _ = _page(records, ranking, 0, ask)
+    ranked = time.perf_counter()
+    end = taken[-1] if taken else None
+    following = None
+    if len(hits.ids[0]) == wanted:
+        following = cursor.model_copy(
+            update={
+                "given": cursor.given + ask.k,
+                "score": cursor.score if end is None else float(hits.scores[0][end]),
+                "item_id": cursor.item_id if end is None else hits.ids[0][end],
+            }
+        )
+    return Found(
+        matches=[
+            replace(one, ranked=replace(one.ranked, place=cursor.given + one.ranked.place))
+            for one in page
+        ],
+        candidates=len(records),
+        reranked=0,
+        degraded=False,
+        no_match=cursor.no_match,
+        generation=hits.generation,
+        next_cursor=_within(following, collection.settings),
+        took=Seconds(encode_s, searched - begun, fetched - searched, ranked - fetched),
+    )
+
+
+def _hits(collection: Collection, question: Question, ask: Ask, wanted: int) -> Hits:
+    hits = collection.index.search(question.target, question.vector[None], wanted, ask.filter)
+    if ask.cursor is not None:
+        ask.cursor.check_generation(hits.generation)
+    return hits
+
+
+def _there(
+    collection: Collection, question: Question, ids: Sequence[str]
+) -> tuple[list[int], list[Record]]:
+    """Those that are still there, with their places among the ids."""
+    records = collection.index.fetch(question.target, ids, vectors=question.needs_vectors)
+    there = [(place, record) for place, record in enumerate(records) if record is not None]
+    return [place for place, _ in there], [record for _, record in there]
+
+
+def _page(
+    records: Sequence[Record], ranking: Sequence[Ranked], begin: int, ask: Ask
+) -> tuple[list[Match], int]:
+    """At most k likely results of the ranking from `begin` on, and where the next page begins."""
+    page: list[Match] = []
+    for end in range(begin, len(ranking)):
+        if len(page) == ask.k:
+            return page, end
+        one = ranking[end]
+        if one.probability is None or one.probability >= ask.min_probability:
+            page.append(Match(records[one.place], one))
+    return page, len(ranking)
+
+
+def _cursor(text: str, settings: Settings) -> Cursor:
+    cursor = Cursor.read(text)
+    if cursor.candidates > settings.max_candidates or cursor.given > settings.max_paging_depth:
+        raise InvalidFieldsError.one("/cursor", "it reaches beyond this service's limits")
+    return cursor
+
+
+def _within(cursor: Cursor | None, settings: Settings) -> str | None:
+    if cursor is None or cursor.given >= settings.max_paging_depth:
+        return None
+    return cursor.text

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 1024 * 1024
 Device = Literal["auto", "cpu", "cuda"]
+Codec = Literal["auto", "float16", "int8", "compact"]
 
 
 class Settings(BaseSettings):
@@ -24,6 +25,12 @@ class Settings(BaseSettings):
         description="Folder of the trained model.",
     )
     data_dir: Path = Field(Path("data"), description="Folder of the catalog and its vectors.")
+    codec: Codec = Field(
+        "auto",
+        description="How region and word vectors are stored: `float16`, `int8` or `compact`. A "
+        "collection keeps the codec that it began with; `auto` is the collection's own, and `int8` "
+        "for a new one.",
+    )
     device: Device = Field(
         "auto",
         description="Where the model and the vectors run. `cuda` without a usable GPU is an error "
@@ -80,10 +87,25 @@ class Settings(BaseSettings):
     max_candidates: int = Field(
         1000, ge=1, le=100_000, description="Largest `candidates`, and so the largest `k`."
     )
+    max_paging_depth: int = Field(
+        10_000,
+        ge=1,
+        le=100_000,
+        description="Places of the ranking that the pages of one search reach.",
+    )
     max_text_characters: int = Field(
         1000, ge=1, le=100_000, description="Longest text that is stored."
     )
     max_bulk_texts: int = Field(1000, ge=1, le=100_000, description="Texts of one bulk request.")
+    max_batch_queries: int = Field(
+        256, ge=1, le=100_000, description="Searches of one batch request."
+    )
+    max_embedded_inputs: int = Field(
+        1000, ge=1, le=100_000, description="Inputs of one request for embeddings."
+    )
+    max_rerank_documents: int = Field(
+        1000, ge=1, le=100_000, description="Documents of one re-ranking request."
+    )
     max_bulk_pictures: int = Field(
         256,
         ge=1,
@@ -94,7 +116,7 @@ class Settings(BaseSettings):
         8 * MEBIBYTE, ge=1024, description="Body of a request that carries no picture."
     )
     max_body_bytes: int = Field(
-        48 * MEBIBYTE, ge=1024, description="Body of a request that carries one picture."
+        48 * MEBIBYTE, ge=1024, description="Body of a request that may carry pictures."
     )
     max_bulk_body_bytes: int = Field(
         512 * MEBIBYTE, ge=1024, description="Body of a bulk upload of pictures."

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.bundle import load_bundle
+from model.composition import EXCLUDED, VECTOR, Composition, Part
 from model.dataset import read_split
 from model.matcher import Encoded, Matcher
 from model.picture import decode
@@ -40,8 +41,8 @@ def test_it_is_within_its_size() -> None:
 def test_its_report_clears_the_floor_and_the_second_stage_loses_nothing() -> None:
     rows = load_bundle(BUNDLE).report["rows"]
     two_stage, exhaustive = rows["two-stage, 100 candidates"], rows["exhaustive"]
-    assert two_stage["rsum"] >= 312
-    assert abs(two_stage["rsum"] - exhaustive["rsum"]) <= 0.5
+    assert two_stage["rsum"] >= 358
+    assert round(abs(two_stage["rsum"] - exhaustive["rsum"]), 1) <= 0.2
     assert two_stage["rsum"] > rows["global only"]["rsum"]
 
 
@@ -63,6 +64,69 @@ def test_a_sentence_finds_its_photo_in_the_gallery(
         asked, "text", first_stage(asked, pictures), [picture.arrays for picture in pictures]
     )
     assert ids[int(scores.total.argmax())] == photo
+
+
+def best(
+    matcher: Matcher, gallery: tuple[list[str], list[Encoded]], *parts: Part
+) -> dict[str, float]:
+    """The photos best first with their probabilities, by all layers."""
+    ids, pictures = gallery
+    composed = Composition(matcher, parts, "image")
+    arrays = [{**picture.arrays, VECTOR: picture.vector} for picture in pictures]
+    first = np.stack([picture.vector for picture in pictures]) @ composed.query
+    scores = composed.score(parts[0].encoded, parts[0].kind, first, arrays)
+    order = np.argsort(-scores.total)
+    return {ids[place]: float(scores.probability[place]) for place in order.tolist()}
+
+
+@pytest.mark.parametrize(
+    ("query", "exclude", "before", "after"),
+    [
+        ("a cat", "a mug on a desk", "cat-and-mug", "tabby-cat"),
+        ("a man", "a man in a suit", "officer", None),
+        ("a tower", "a pagoda with a roof", "radio-tower", "radio-tower"),
+    ],
+)
+def test_what_is_excluded_falls_behind(
+    matcher: Matcher,
+    gallery: tuple[list[str], list[Encoded]],
+    query: str,
+    exclude: str,
+    before: str,
+    after: str | None,
+) -> None:
+    asked = Part(matcher.encode_texts([query], to_store=False)[0], "text")
+    excluded = Part(matcher.encode_texts([exclude], to_store=False)[0], "text", EXCLUDED)
+    plain, without = best(matcher, gallery, asked), best(matcher, gallery, asked, excluded)
+    assert before in list(plain)[:2]
+    if after is not None:
+        assert next(iter(without)) == after
+    else:
+        assert list(without).index(before) > 3
+    assert all(without[photo] <= plain[photo] for photo in plain)
+
+
+def test_a_picture_and_a_sentence_find_what_is_like_either(
+    matcher: Matcher, gallery: tuple[list[str], list[Encoded]]
+) -> None:
+    ids, pictures = gallery
+    cat = Part(matcher.encode_texts(["a cat"], to_store=False)[0], "text")
+    officer = Part(pictures[ids.index("officer")], "image")
+    assert set(list(best(matcher, gallery, cat))[:2]) == {"cat-and-mug", "tabby-cat"}
+    both = list(best(matcher, gallery, cat, officer))
+    assert set(both[:3]) == {"cat-and-mug", "tabby-cat", "officer"}
+
+
+@pytest.mark.parametrize(
+    ("photo", "like_it"), [("tabby-cat", "cat-and-mug"), ("inventor", "officer")]
+)
+def test_a_photo_is_most_like_one_of_its_kind(
+    gallery: tuple[list[str], list[Encoded]], photo: str, like_it: str
+) -> None:
+    ids, pictures = gallery
+    cosines = [pictures[ids.index(photo)].query_same_kind @ item.vector for item in pictures]
+    order = np.argsort(cosines)[::-1]
+    assert [ids[place] for place in order[:2]] == [photo, like_it]
 
 
 @pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs the Flickr8k photos, which aren't shipped")

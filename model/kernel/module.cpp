@@ -13,7 +13,7 @@ using sightline::Request;
 
 namespace {
 
-constexpr uint8_t LAYOUT = 1;
+constexpr uint8_t INT8 = 1, FLOAT16 = 2, FOUR_BITS = 3;
 constexpr size_t HEADER_BYTES = 12;
 
 struct Variant {
@@ -48,8 +48,10 @@ const char* read(const Py_buffer& buffer, PackedNodes& nodes) {
     const uint8_t* bytes = (const uint8_t*)buffer.buf;
     const size_t size = (size_t)buffer.len;
     if (buffer.itemsize != 1) return "expected an array of bytes";
-    if (size < HEADER_BYTES || bytes[0] != LAYOUT || bytes[1] > 1)
-        return "no packed nodes of layout 1";
+    if (size < HEADER_BYTES || bytes[0] < INT8 || bytes[0] > FOUR_BITS ||
+        bytes[1] > (bytes[0] == INT8))
+        return "no packed nodes of a known layout";
+    if (bytes[0] == FLOAT16) return "nodes in float16 are scored by torch";
     uint16_t count, dimension;
     memcpy(&count, bytes + 2, sizeof count);
     memcpy(&dimension, bytes + 4, sizeof dimension);
@@ -59,15 +61,23 @@ const char* read(const Py_buffer& buffer, PackedNodes& nodes) {
     nodes.count = count;
     nodes.dimension = dimension;
     nodes.stride = (dimension + 3) / 4 * 4;
+    nodes.four_bits = bytes[0] == FOUR_BITS;
     memcpy(&nodes.gram_step, bytes + 8, sizeof nodes.gram_step);
     nodes.scales = bytes + HEADER_BYTES;
-    nodes.weights = nodes.scales + count * sizeof(float);
-    nodes.sums = nodes.weights + count * sizeof(float);
-    nodes.gram = nodes.sums + count * sizeof(int32_t);
-    const size_t gram_values = bytes[1] ? (size_t)count * (count + 1) / 2 : 0;
-    nodes.rows = nodes.gram + (gram_values + gram_values % 2) * sizeof(int16_t);
-    if (!bytes[1]) nodes.gram = NULL;
-    const size_t expected = (size_t)(nodes.rows - bytes) + (size_t)count * nodes.stride;
+    if (nodes.four_bits) {
+        nodes.weights = nodes.scales + count * sizeof(uint16_t);
+        nodes.rows = nodes.weights + count * sizeof(uint16_t);
+        nodes.sums = nodes.gram = NULL;
+    } else {
+        nodes.weights = nodes.scales + count * sizeof(float);
+        nodes.sums = nodes.weights + count * sizeof(float);
+        const uint8_t* gram = nodes.sums + count * sizeof(int32_t);
+        const size_t gram_values = bytes[1] ? (size_t)count * (count + 1) / 2 : 0;
+        nodes.gram = bytes[1] ? gram : NULL;
+        nodes.rows = gram + (gram_values + gram_values % 2) * sizeof(int16_t);
+    }
+    const size_t row_bytes = nodes.four_bits ? (dimension + 1) / 2 : nodes.stride;
+    const size_t expected = (size_t)(nodes.rows - bytes) + count * row_bytes;
     return size == expected ? NULL : "their length isn't what their header says";
 }
 

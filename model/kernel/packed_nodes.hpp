@@ -15,13 +15,14 @@ struct PackedNodes {
     size_t size;
     int count;
     int dimension;
-    int stride;              // bytes a row, a multiple of 4
+    int stride;              // bytes a row of int8, a multiple of 4
+    bool four_bits;          // as stored: see below
     float gram_step;         // what 1 in the Gram matrix stands for
-    const uint8_t* scales;   // float32 (count)
-    const uint8_t* weights;  // float32 (count)
-    const uint8_t* sums;     // int32 (count), of the values of a row
+    const uint8_t* scales;   // float32 (count); in four bits float16
+    const uint8_t* weights;  // float32 (count); in four bits float16
+    const uint8_t* sums;     // int32 (count), of the values of a row; in four bits null
     const uint8_t* gram;     // int16, the lower triangle row by row; null if it isn't stored
-    const uint8_t* rows;     // int8 (count, stride)
+    const uint8_t* rows;     // int8 (count, stride); in four bits (count, (dimension + 1) / 2)
 };
 
 struct Request {

@@ -94,6 +94,58 @@ inline void prefetch(const PackedNodes& nodes, size_t from, size_t to) {
         __builtin_prefetch(nodes.bytes + byte, 0, 2);
 }
 
+// Where nodes in four bits become nodes in int8, one item after the other.
+struct Widened {
+    float scales[MOST_NODES];
+    float weights[MOST_NODES];
+    int32_t sums[MOST_NODES];
+    uint8_t* rows;
+};
+
+// Of a finite float16: its exponent and mantissa, where those of a float stand, are 2^-112 of it.
+inline float from_half(const uint8_t* stored) {
+    uint16_t half;
+    memcpy(&half, stored, sizeof half);
+    const uint32_t bits = (uint32_t)(half & 0x7fff) << 13;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    value *= 0x1p112f;
+    return half & 0x8000 ? -value : value;
+}
+
+size_t widened_bytes(const PackedNodes& nodes) {
+    return nodes.four_bits ? (size_t)nodes.count * nodes.stride : 0;
+}
+
+// The nodes themselves, or those in four bits as int8.
+PackedNodes widened(const PackedNodes& nodes, Widened& to) {
+    if (!nodes.four_bits) return nodes;
+    const int halves = (nodes.dimension + 1) / 2;
+    memset(to.rows, 0, widened_bytes(nodes));
+    for (int node = 0; node < nodes.count; node++) {
+        to.scales[node] = from_half(nodes.scales + node * sizeof(uint16_t));
+        to.weights[node] = from_half(nodes.weights + node * sizeof(uint16_t));
+        const uint8_t* from = nodes.rows + (size_t)node * halves;
+        int8_t* row = (int8_t*)to.rows + (size_t)node * nodes.stride;
+        for (int half = 0; half < halves; half++) {
+            row[2 * half] = (int8_t)((from[half] & 15) - 8);
+            row[2 * half + 1] = (int8_t)((from[half] >> 4) - 8);
+        }
+        // What fills the last byte up is no value, whatever stands there.
+        if (nodes.dimension % 2) row[nodes.dimension] = 0;
+        int32_t sum = 0;
+        for (int value = 0; value < nodes.dimension; value++) sum += row[value];
+        to.sums[node] = sum;
+    }
+    PackedNodes wide = nodes;
+    wide.four_bits = false;
+    wide.scales = (const uint8_t*)to.scales;
+    wide.weights = (const uint8_t*)to.weights;
+    wide.sums = (const uint8_t*)to.sums;
+    wide.rows = to.rows;
+    return wide;
+}
+
 size_t laid_out_bytes(const PackedNodes& nodes) {
     return sizeof(Element) * groups_of(nodes.count) * LANES * nodes.stride;
 }
@@ -278,29 +330,35 @@ float score_pair(
 }
 
 bool score_all(const Request& request) {
-    size_t most = 0;
-    for (size_t i = 0; i < request.candidate_count; i++)
-        if (!request.candidates[i].gram && laid_out_bytes(request.candidates[i]) > most)
-            most = laid_out_bytes(request.candidates[i]);
+    size_t laid_out = 0, wide = widened_bytes(request.query);
+    for (size_t i = 0; i < request.candidate_count; i++) {
+        const PackedNodes& nodes = request.candidates[i];
+        if (!nodes.gram && laid_out_bytes(nodes) > laid_out) laid_out = laid_out_bytes(nodes);
+        if (widened_bytes(nodes) > wide) wide = widened_bytes(nodes);
+    }
     const size_t own = laid_out_bytes(request.query);
-    uint8_t* workspace = (uint8_t*)malloc(own + most);
+    uint8_t* workspace = (uint8_t*)malloc(own + laid_out + wide);
     if (!workspace) return false;
 
     Lanes query_lanes, candidate_lanes;
     query_lanes.values = (Element*)workspace;
     candidate_lanes.values = (Element*)(workspace + own);
+    Widened scratch;
+    scratch.rows = workspace + own + laid_out;
     alignas(64) Matrix similarity, turned;
     Side query, candidate;
-    lay_out(request.query, query_lanes);
-    read_weights(request.query, query);
-    if (!request.hard && request.query.gram)
-        read_gram(request.query, query.gram);
+    const PackedNodes asked = widened(request.query, scratch);
+    lay_out(asked, query_lanes);
+    read_weights(asked, query);
+    if (!request.hard && asked.gram)
+        read_gram(asked, query.gram);
     else if (!request.hard)
-        compute_gram(request.query, query_lanes, similarity, query.gram);
+        compute_gram(asked, query_lanes, similarity, query.gram);
 
+    // From here on the scratch is the candidates'.
     for (size_t i = 0; i < request.candidate_count; i++) {
-        const PackedNodes& nodes = request.candidates[i];
-        const PackedNodes& next = i + 1 < request.candidate_count ? (&nodes)[1] : nodes;
+        const PackedNodes nodes = widened(request.candidates[i], scratch);
+        const PackedNodes& next = request.candidates[i + (i + 1 < request.candidate_count)];
         read_weights(nodes, candidate);
         if (!request.hard && nodes.gram) {
             read_gram(nodes, candidate.gram);
@@ -309,7 +367,7 @@ bool score_all(const Request& request) {
             compute_gram(nodes, candidate_lanes, similarity, candidate.gram);
         }
         similarities(query_lanes, nodes, next, similarity);
-        turn(similarity, nodes.count, query.count, turned);
+        turn(similarity, nodes.count, asked.count, turned);
         request.scores[i] = score_pair(request, similarity, turned, query, candidate);
     }
     free(workspace);

@@ -9,6 +9,7 @@ import typer
 from service.commands.options import (
     AsJson,
     Bundle,
+    CodecName,
     DataDir,
     DeviceName,
     Url,
@@ -28,6 +29,7 @@ def index(
     url: Url = None,
     bundle: Bundle = None,
     device: DeviceName = None,
+    codec: CodecName = None,
     as_json: AsJson = False,
 ) -> None:
     """Add pictures to a collection, a folder's or a running service's.
@@ -36,7 +38,7 @@ def index(
     A file that can't be read is reported and left out.
     """
     one_of(data_dir, url)
-    settings = settings_from(data_dir=data_dir, bundle=bundle, device=device)
+    settings = settings_from(data_dir=data_dir, bundle=bundle, device=device, codec=codec)
 
     from service.captions import read_captions
     from service.collection import open_collection

@@ -21,6 +21,14 @@ DeviceName = Annotated[
     Literal["auto", "cpu", "cuda"] | None,
     typer.Option("--device", help="Where to compute.", show_default=False),
 ]
+CodecName = Annotated[
+    Literal["auto", "float16", "int8", "compact"] | None,
+    typer.Option(
+        "--codec",
+        help="How region and word vectors are stored; a collection keeps its own.",
+        show_default=False,
+    ),
+]
 Url = Annotated[
     str | None,
     typer.Option("--url", help="A running service, instead of a folder.", show_default=False),

@@ -9,7 +9,8 @@ def rebuild(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = F
     settings = settings_from(data_dir=data_dir, bundle=bundle, device="cpu")
 
     from service.collection import open_collection
+    from service.progress import waiting
 
-    with open_collection(settings) as collection:
+    with open_collection(settings) as collection, waiting(f"rebuilding {settings.data_dir}"):
         report = collection.index.rebuild()
     tell(report, "rebuilt: {counts}", as_json)

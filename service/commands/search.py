@@ -18,7 +18,7 @@ from service.commands.options import (
 from service.fields import MAX_RESULTS
 
 if TYPE_CHECKING:
-    from service.schemas import SearchResponse, SearchResult
+    from service.answers import SearchResponse, SearchResult
 
 
 def search(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.commands.options import Bundle, DataDir, DeviceName, settings_from
+from service.commands.options import Bundle, CodecName, DataDir, DeviceName, settings_from
 
 if TYPE_CHECKING:
     from service.collection import Collection
@@ -14,6 +14,7 @@ def serve(
     data_dir: DataDir = None,
     bundle: Bundle = None,
     device: DeviceName = None,
+    codec: CodecName = None,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on.", show_default=False)
     ] = None,
@@ -25,7 +26,9 @@ def serve(
     ] = False,
 ) -> None:
     """Serve searches, the collection and the web page until Ctrl-C."""
-    settings = settings_from(data_dir=data_dir, bundle=bundle, device=device, host=host, port=port)
+    settings = settings_from(
+        data_dir=data_dir, bundle=bundle, device=device, codec=codec, host=host, port=port
+    )
 
     from service import server
 

@@ -9,7 +9,8 @@ def verify(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = Fa
     settings = settings_from(data_dir=data_dir, bundle=bundle, device="cpu")
 
     from service.collection import open_collection
+    from service.progress import waiting
 
-    with open_collection(settings) as collection:
+    with open_collection(settings) as collection, waiting(f"reading {settings.data_dir}"):
         report = collection.index.verify()
     tell(report, "{counts}: all in order" if report.ok else "{counts}: damaged", as_json)

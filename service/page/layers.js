@@ -8,7 +8,7 @@ const LAYERS = [
   ["entity", "Things", "each word against the regions"],
   ["relation", "Relations", "phrases against neighbouring regions"],
   ["semantic", "Topics", "what both sides are about, as tags"],
-  ["concept", "Concepts", "what both show or name, of a thousand known things"],
+  ["concept", "Concepts", "known things that both show or name"],
 ];
 
 /**

@@ -8,9 +8,10 @@ from starlette.responses import FileResponse
 from service import __version__
 from service.listing import tags
 from service.pages import PAGE_FOLDER
-from service.parameters import KindOf, only_parameters
+from service.parameters import JsonFilter, KindOf, only_parameters
 from service.running import Service
-from service.schemas import Health, Readiness, Stats, Tags
+from service.schemas import Tags
+from service.status import Health, IndexStats, Readiness, Stats
 
 router = APIRouter()
 
@@ -21,10 +22,10 @@ async def page() -> FileResponse:
     return FileResponse(PAGE_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/tags", tags=["images"], dependencies=[Depends(only_parameters("kind"))])
-async def get_tags(service: Service, kind: KindOf = "image") -> Tags:
+@router.get("/tags", tags=["images"], dependencies=[Depends(only_parameters("kind", "filter"))])
+async def get_tags(service: Service, kind: KindOf = "image", filter: JsonFilter = None) -> Tags:
     """The tags of the stored items with their counts, most frequent first."""
-    return await service.searchers.run(tags, service.collection, kind)
+    return await service.searchers.run(tags, service.collection, kind, filter)
 
 
 @router.get("/healthz", tags=["operations"])
@@ -42,10 +43,13 @@ async def readyz(service: Service) -> Readiness:
         model=collection.matcher.name,
         fingerprint=collection.matcher.fingerprint,
         device=collection.device,
+        scorer=collection.matcher.scorer,
         index_device=stats["device"],
         generation=stats["generation"],
         images=stats["counts"]["image"],
         texts=stats["counts"]["text"],
+        engine=stats["engine"],
+        faiss_index={kind: parts["faiss_index"] for kind, parts in stats["segments"].items()},
     )
 
 
@@ -59,9 +63,10 @@ async def stats(service: Service) -> Stats:
         model=collection.matcher.name,
         fingerprint=collection.matcher.fingerprint,
         device=collection.device,
+        scorer=collection.matcher.scorer,
         uptime_s=round(time.monotonic() - service.started, 1),
         counts=found["counts"],
-        index=found,
+        index=IndexStats.model_validate(found),
         queues={
             "encoding": service.encoders.load(),
             "searching": service.searchers.load(),

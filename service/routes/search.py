@@ -1,11 +1,9 @@
-"""Both searches."""
-
-from functools import partial
+"""Searches of both kinds of item, by both kinds of query, and many at once."""
 
 from fastapi import APIRouter, Request, Response
 
-from model.matcher import Encoded
-from service import encode
+from service.answers import BatchResponse, SearchResponse
+from service.batch import search_all
 from service.bodies import (
     FORM_TYPES,
     JSON_TYPES,
@@ -15,9 +13,8 @@ from service.bodies import (
     read_form,
     read_json,
 )
-from service.errors import InvalidFieldsError
+from service.queries import BatchQuery, Direction, PictureQuery, PictureQueryForm, TextQuery
 from service.running import Running, Service
-from service.schemas import PictureQuery, PictureQueryForm, SearchResponse, TextQuery
 from service.uploads import picture_bytes
 
 router = APIRouter(prefix="/search", tags=["search"])
@@ -33,8 +30,7 @@ async def text_to_image(request: Request, service: Service) -> Response:
     word with every region of those. `no_match` says when even the best is unlikely to be meant.
     """
     ask = await read_json(request, TextQuery, service.encoders)
-    query = partial(encode.encode_text, service.collection, ask.query)
-    return _json(await service.search(query, "text", ask, ask.query))
+    return _json(await service.search("text-to-image", ask))
 
 
 @router.post(
@@ -47,27 +43,47 @@ async def image_to_text(request: Request, service: Service) -> Response:
 
     The picture is a form's file, base64 in JSON, or one that is already indexed.
     """
-    if content_type(request, *FORM_TYPES, *JSON_TYPES) in FORM_TYPES:
-        return _json(await _for_upload(request, service))
-    ask = await read_json(request, PictureQuery, service.encoders)
-    return _json(await service.search(_encoding(service, ask), "image", ask))
+    return await _for_picture(request, service, "image-to-text")
 
 
-async def _for_upload(request: Request, service: Running) -> bytes:
-    async with read_form(request, "image", max_files=1) as form:
-        ask = form_fields(form, PictureQueryForm)
-        data = await picture_bytes(ask.image, "/image", service.settings)
-    return await service.search(
-        partial(encode.encode_picture, service.collection, data), "image", ask
-    )
+@router.post(
+    "/image-to-image",
+    response_model=SearchResponse,
+    openapi_extra=documented(form=PictureQueryForm, json=PictureQuery),
+)
+async def image_to_image(request: Request, service: Service) -> Response:
+    """Pictures that are like a picture, best first.
+
+    Nothing is trained to compare the regions of two pictures, so the first stage ranks them, and
+    their likeness has no probability. With `query` they are ranked by the sentence as well, in both
+    stages, and the probability is that of the sentence.
+    """
+    return await _for_picture(request, service, "image-to-image")
 
 
-def _encoding(service: Running, ask: PictureQuery) -> partial[Encoded]:
-    if ask.image_id is not None and ask.image_base64 is None:
-        return partial(encode.encode_stored, service.collection, ask.image_id)
-    if ask.image_base64 is not None and ask.image_id is None:
-        return partial(encode.encode_base64, service.collection, ask.image_base64)
-    raise InvalidFieldsError.one("/image_base64", "give one of image_base64 and image_id")
+@router.post(
+    "/text-to-text", response_model=SearchResponse, openapi_extra=documented(json=TextQuery)
+)
+async def text_to_text(request: Request, service: Service) -> Response:
+    """Sentences that say what a sentence says, best first; ranked as pictures by a picture."""
+    given = await read_json(request, TextQuery, service.encoders)
+    return _json(await service.search("text-to-text", given))
+
+
+@router.post("/batch", response_model=BatchResponse, openapi_extra=documented(json=BatchQuery))
+async def batch(request: Request, service: Service) -> Response:
+    """Many searches, answered in order. One that is wrong doesn't fail the rest."""
+    return _json(await search_all(service, await read_json(request, BatchQuery, service.encoders)))
+
+
+async def _for_picture(request: Request, service: Running, direction: Direction) -> Response:
+    if content_type(request, *FORM_TYPES, *JSON_TYPES) in JSON_TYPES:
+        given = await read_json(request, PictureQuery, service.encoders)
+        return _json(await service.search(direction, given))
+    async with read_form(request, "image", max_files=1) as parts:
+        form = form_fields(parts, PictureQueryForm)
+        data = await picture_bytes(form.image, "/image", service.settings)
+    return _json(await service.search(direction, form, data))
 
 
 def _json(body: bytes) -> Response:

@@ -1,14 +1,15 @@
 """A real server process: photos in, both searches, restarts, SIGKILL in the middle of writes."""
 
 import json
+import resource
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from tests.end_to_end.crash import crash_servers
 from tests.helpers import Server, ServerStarter, jpeg, wait_until
 
 SENTENCES = ("a brown dog runs", "two children play", "a black cat sleeps", "snow in the city")
@@ -42,78 +43,36 @@ def test_photos_are_found_both_ways_before_and_after_a_restart(start_server: Ser
         assert search_both_ways(client) == before
 
 
-@dataclass
-class Uploads:
-    """Threads that upload until the server is gone, and what it acknowledged."""
-
-    acknowledged: set[str] = field(default_factory=set)
-
-    def until_killed(self, server: Server, round_: int, worker: int) -> None:
-        """Worker 0 uploads pictures, the others texts."""
-        with httpx.Client(base_url=server.url, timeout=30) as client:
-            for count in range(10_000):
-                id_ = f"{round_}-{worker}-{count}"
-                try:
-                    if worker == 0:
-                        data = jpeg(1000 * round_ + count)
-                        files = {"image": ("p.jpg", data, "image/jpeg")}
-                        response = client.put(f"/images/{id_}", files=files)
-                    else:
-                        response = client.put(f"/texts/{id_}", json={"text": f"text {id_}"})
-                except httpx.TransportError:
-                    return
-                assert response.status_code == 201, response.text
-                self.acknowledged.add(id_)
-
-
 def test_what_was_acknowledged_survives_sigkill(start_server: ServerStarter) -> None:
-    uploads = Uploads()
-    for round_ in range(2):
-        server = start_server()
-        check_all_found(server, uploads.acknowledged)
-        enough = len(uploads.acknowledged) + 25
-        with ThreadPoolExecutor(3) as threads:
-            workers = [
-                threads.submit(uploads.until_killed, server, round_, worker) for worker in range(3)
-            ]
-            wait_until(lambda enough=enough: len(uploads.acknowledged) >= enough, 60)
-            server.kill()
-            for worker in workers:
-                worker.result()
-    last = start_server()
-    check_all_found(last, uploads.acknowledged)
-    assert last.stop() == 0
+    tally = crash_servers(start_server, kills=2, seed=5, tell=lambda so_far: None)
+    assert tally.kills == 2
+    assert tally.acknowledged >= 10
 
 
-def check_all_found(server: Server, ids: set[str]) -> None:
-    """Each id is listed, and found by a search that asks for everything."""
-    if not ids:
-        return
+def test_a_disk_that_takes_no_more_is_told_and_searches_go_on(start_server: ServerStarter) -> None:
+    # A limit on the size of files stands for the end of the disk.
+    server = start_server()
+
+    def limit_files(size: int) -> None:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
     with httpx.Client(base_url=server.url, timeout=60) as client:
-        listed = set(all_ids(client, "images")) | set(all_ids(client, "texts"))
-        assert ids - listed == set()
-        options = {"k": 1000, "candidates": 1000, "rerank": False}
-        pictures = client.post("/search/text-to-image", json={"query": "dog", **options})
-        one = next(id_ for id_ in ids if id_.split("-")[1] == "0")
-        texts = client.post("/search/image-to-text", json={"image_id": one, **options})
-        found = {
-            result["id"]
-            for response in (pictures, texts)
-            for result in response.raise_for_status().json()["results"]
-        }
-        # Nothing half-written: what is listed is found, and the other way round.
-        assert found == listed
-
-
-def all_ids(client: httpx.Client, room: str) -> list[str]:
-    ids: list[str] = []
-    params: dict[str, str] = {"limit": "500"}
-    while True:
-        page = client.get(f"/{room}", params=params).raise_for_status().json()
-        ids += [item["id"] for item in page["items"]]
-        if "next_cursor" not in page:
-            return ids
-        params["cursor"] = page["next_cursor"]
+        fill(client, 3)
+        limit_files(100_000)
+        stored, refused = 0, None
+        while refused is None:
+            response = client.put(f"/texts/more-{stored}", json={"text": f"text {stored}"})
+            if response.is_success:
+                stored += 1
+            else:
+                refused = response
+        assert refused.status_code in (503, 507)
+        assert refused.json()["type"].endswith(("storage", "disk-full"))
+        assert str(start_server.data_dir) in refused.json()["detail"]
+        assert [len(results) for results in search_both_ways(client)] == [3, min(10, 4 + stored)]
+        limit_files(resource.RLIM_INFINITY)
+        client.put(f"/texts/more-{stored}", json={"text": "text"}).raise_for_status()
+        assert client.get("/stats").json()["counts"] == {"image": 3, "text": 5 + stored}
 
 
 def test_a_second_server_on_the_same_folder_says_who_has_it(start_server: ServerStarter) -> None:

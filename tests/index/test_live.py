@@ -12,6 +12,7 @@ import pytest
 from index.embedded import EmbeddedIndex
 from index.plan import DEFAULT_PLAN, Plan
 from tests.index.conftest import Opener
+from tests.index.load import run
 from tests.index.samples import DIMENSION, SMALL, eventually, record
 
 IDS = [f"i{n:02d}" for n in range(24)]
@@ -65,6 +66,19 @@ def test_searchers_never_see_half_a_write_nor_miss_an_acknowledged_one(
     stats = index.stats()
     assert (stats["generation"] > 100) == (plan is SMALL), "no segment was swapped in"
     assert stats["build_failures"] == {}
+    assert index.verify().ok
+
+
+@pytest.mark.parametrize("plan", [DEFAULT_PLAN, SMALL], ids=["delta", "segments"])
+def test_every_answer_is_of_one_state_while_many_search_and_two_write(
+    open_index: Opener, plan: Plan
+) -> None:
+    index = open_index(plan=plan)
+    load = run(index, seconds=2, searchers=8, writers=2)
+    assert load.searches > 8
+    assert load.writes > 4
+    assert load.generation >= load.writes
+    assert index.stats()["build_failures"] == {}
     assert index.verify().ok
 
 

@@ -77,6 +77,15 @@ def test_any_damage_is_noticed(data: st.DataObject) -> None:
         unpack(damaged, "image 'a'")
 
 
+def test_integers_are_read_only_views_of_their_blob() -> None:
+    arrays = {"tags": np.ones(5, np.float32), "block": np.arange(99, dtype=np.uint8)}
+    blobs = [pack(arrays), pack({"block": np.zeros((2, 3), np.int32)}), pack(arrays)]
+    for blob, back in zip(blobs, unpack_all(blobs, ["a", "b", "c"]), strict=True):
+        assert np.shares_memory(back["block"], np.frombuffer(blob, np.uint8))
+        assert back["block"].flags.c_contiguous
+        assert not back["block"].flags.writeable
+
+
 def test_a_matrix_of_36_by_256_takes_a_byte_a_value_and_four_a_row() -> None:
     size = len(pack({"entity": np.ones((36, 256), np.float32)}))
     assert size - (36 * 256 + 36 * 4) < 50

@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from model.alignment import concept_agreement
 from model.bundle import Bundle, load_bundle
 from model.coding import code_pictures, code_texts, score_all
-from model.concepts import Concepts, concept_names, from_bytes, name_embeddings, to_bytes
+from model.concepts import Concepts, concept_names, name_embeddings
 from model.config import ModelConfig, RegionConfig, RunConfig, TextConfig
 from model.export import export_run
 from model.matcher import Matcher
 from model.picture import decode
 from model.regions import extractor, served_extractor
 from model.run import Run, train_run
+from model.stored_concepts import from_bytes, to_bytes
 from model.text_trunk import text_trunk
 from model.words import collate
 from service.gallery.photos import photos

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from model import fused
 from model.alignment import Alignment, Assignment, Directions, Nodes
 from model.errors import ConfigError, PackedNodesError
 from model.fused import MOST_NODES, FusedScorer, Layer, variants
-from model.packed_nodes import PackedNodes, pack_nodes
+from model.packed_nodes import PackedNodes, pack_in_float16, pack_in_four_bits, pack_nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL_VARIANTS = variants()[:-1]
@@ -26,18 +26,26 @@ Kind = Literal["image", "text"]
 needs_kernel = pytest.mark.skipif(
     not KERNEL_VARIANTS, reason="the kernel wasn't built: no C++ compiler or no Python headers"
 )
+Layout = Literal["gram", "no gram", "four bits"]
+layouts = st.sampled_from(get_args(Layout))
 counts = st.sampled_from([1, 2, 3, 12, 16, 17, 36, 63, 64]) | st.integers(1, MOST_NODES)
 
 
 def item(
-    random: np.random.Generator, count: int, dimension: int, alike: float = 0.0, gram: bool = True
+    random: np.random.Generator,
+    count: int,
+    dimension: int,
+    alike: float = 0.0,
+    layout: Layout = "gram",
 ) -> np.ndarray:
     """A block of unit vectors, the more alike the larger `alike`, with some weights zero."""
     vectors = random.normal(size=(count, dimension)) + alike
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     weights = random.random(count) * (random.random(count) < 0.8)
     weights /= max(weights.sum(), 1e-6)
-    return pack_nodes(vectors, weights, gram).block
+    if layout == "four bits":
+        return pack_in_four_bits(vectors, weights).block
+    return pack_nodes(vectors, weights, gram=layout == "gram").block
 
 
 def alignment_of(
@@ -59,7 +67,9 @@ def slowly(
         stored = PackedNodes(block)
         mask = torch.ones(1, stored.count, dtype=torch.bool)
         return Nodes(
-            torch.tensor(stored.vectors)[None], mask, torch.tensor(stored.weights.copy())[None]
+            torch.tensor(stored.vectors)[None],
+            mask,
+            torch.tensor(stored.weights.astype(np.float32))[None],
         )
 
     align = alignment.entity if layer == "entity" else alignment.relation
@@ -84,7 +94,8 @@ def slowly(
     layer=st.sampled_from(["entity", "relation"]),
     kind=st.sampled_from(["image", "text"]),
     sharper=st.sampled_from([0.1, 1.0, 10.0]),
-    grams=st.sampled_from(["none", "all", "some"]),
+    own_layout=layouts,
+    other_layouts=st.lists(layouts, min_size=5, max_size=5),
 )
 def test_scores_are_those_of_the_alignment(
     variant: str,
@@ -98,20 +109,22 @@ def test_scores_are_those_of_the_alignment(
     layer: Layer,
     kind: Kind,
     sharper: float,
-    grams: str,
+    own_layout: Layout,
+    other_layouts: list[Layout],
 ) -> None:
     random = np.random.default_rng(seed)
     alignment = alignment_of(assignment, directions, sharper)
-    query = item(random, own, dimension, alike, grams == "all")
+    query = item(random, own, dimension, alike, own_layout)
     blocks = [
-        item(random, n, dimension, alike, grams == "all" or (grams == "some" and i % 2 == 0))
-        for i, n in enumerate(others)
+        item(random, count, dimension, alike, layout)
+        for count, layout in zip(others, other_layouts, strict=False)
     ]
     scores = FusedScorer(alignment, variant).score(layer, query, kind, blocks)
     expected = slowly(alignment, layer, query, kind, blocks)
     assert scores.dtype == np.float32
     # A stored Gram matrix is in steps of 1/32767.
-    np.testing.assert_allclose(scores, expected, atol=1e-5 if grams == "none" else 5e-5)
+    stored = "gram" in (own_layout, *other_layouts)
+    np.testing.assert_allclose(scores, expected, atol=5e-5 if stored else 1e-5)
 
 
 @pytest.mark.parametrize("variant", variants())
@@ -192,6 +205,21 @@ def test_threads_that_score_at_once_get_the_same_answers(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", variants())
+def test_nodes_in_float16_are_scored_by_torch_alone(variant: str) -> None:
+    random = np.random.default_rng(10)
+    vectors = random.normal(size=(5, 64)) / 8
+    exact = pack_in_float16(vectors, np.full(5, 0.2)).block
+    scorer = FusedScorer(alignment_of(), variant)
+    if variant == "torch":
+        expected = slowly(alignment_of(), "entity", GOOD, "text", [exact, GOOD])
+        found = scorer.score("entity", GOOD, "text", [exact, GOOD])
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    else:
+        with pytest.raises(PackedNodesError, match="candidate 1: nodes in float16 are scored by"):
+            scorer.score("entity", GOOD, "text", [GOOD, exact])
+
+
+@pytest.mark.parametrize("variant", variants())
 def test_no_candidates_give_no_scores(variant: str) -> None:
     query = item(np.random.default_rng(5), 3, 64)
     assert FusedScorer(alignment_of(), variant).score("entity", query, "text", []).shape == (0,)
@@ -204,14 +232,18 @@ def changed(block: np.ndarray, place: int, value: int) -> np.ndarray:
 
 
 GOOD = item(np.random.default_rng(6), 5, 64)
+HALF = item(np.random.default_rng(6), 5, 64, layout="four bits")
 GARBAGE = {
     "another type": (GOOD.view(np.float32), r"expected (an array of |contiguous )bytes"),
     "every other byte": (np.repeat(GOOD, 2)[::2], "expected contiguous bytes"),
     "two dimensions": (GOOD.reshape(2, -1)[:, :20], "expected contiguous bytes"),
-    "nothing": (GOOD[:0], "no packed nodes of layout 1"),
-    "half a header": (GOOD[:11], "no packed nodes of layout 1"),
-    "another layout": (changed(GOOD, 0, 2), "no packed nodes of layout 1"),
-    "a flag that isn't one": (changed(GOOD, 1, 2), "no packed nodes of layout 1"),
+    "nothing": (GOOD[:0], "no packed nodes of a known layout"),
+    "half a header": (GOOD[:11], "no packed nodes of a known layout"),
+    "another layout": (changed(GOOD, 0, 4), "no packed nodes of a known layout"),
+    "four bits with a Gram matrix": (changed(GOOD, 0, 3), "no packed nodes of a known layout"),
+    "four bits, too short": (HALF[:-1], "their length isn't what their header says"),
+    "four bits, too long": (np.append(HALF, HALF[:1]), "their length isn't what their header says"),
+    "a flag that isn't one": (changed(GOOD, 1, 2), "no packed nodes of a known layout"),
     "one byte less": (GOOD[:-1], "their length isn't what their header says"),
     "one byte more": (np.append(GOOD, np.uint8(0)), "their length isn't what their header says"),
     "another count": (changed(GOOD, 2, 6), "their length isn't what their header says"),

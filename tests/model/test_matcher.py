@@ -15,15 +15,20 @@ from model.alignment import node_alignment
 from model.bank import bank_offsets, picture_bank_scores, text_bank_scores
 from model.bundle import Bundle, load_bundle
 from model.calibration import Calibration, Direction, Logistic
+from model.codecs import CODECS
 from model.coding import code_pictures, code_texts
 from model.errors import ConfigError
+from model.fused import variant
 from model.matcher import Encoded, Kind, Matcher
+from model.packed_nodes import PackedNodes, batch_of
 from model.regions import extractor
 from model.text_trunk import text_trunk
 from model.toy import SENTENCES
 from tests.model.samples import drawing, quantised, scene_boxes, scene_features
 
 PICTURES = [drawing(n) for n in range(6)]
+# How far a score moves when nodes of 16 numbers are kept in int8.
+IN_A_BYTE = 0.01
 TEXTS = [*SENTENCES[:3], "snow", "", "🐕", "a dog " * 40]
 
 
@@ -35,6 +40,10 @@ def pictures(matcher: Matcher) -> list[Encoded]:
 @pytest.fixture(scope="module")
 def texts(matcher: Matcher) -> list[Encoded]:
     return matcher.encode_texts(TEXTS)
+
+
+def nodes_of(item: Encoded, layer: str) -> PackedNodes:
+    return PackedNodes(item.arrays[layer])
 
 
 def first_stage(query: Encoded, items: list[Encoded]) -> np.ndarray:
@@ -73,15 +82,101 @@ def test_score_is_alignment_fusion_and_offsets_of_the_network(
         found = asked(matcher, text, "text", pictures)
         np.testing.assert_allclose(found.global_, global_[:, j], atol=1e-4)
         for name, part in parts.items():
-            np.testing.assert_allclose(getattr(found, name), part[:, j], atol=1e-4)
+            np.testing.assert_allclose(getattr(found, name), part[:, j], atol=IN_A_BYTE)
         offset = scoring.fusion.global_ * of_pictures.global_ + of_pictures.fine
         expected = scoring.fusion.global_ * global_[:, j] + fine[:, j] - scoring.strength * offset
-        np.testing.assert_allclose(found.total, expected, atol=2e-4)
+        np.testing.assert_allclose(found.total, expected, atol=IN_A_BYTE)
     for i, picture in enumerate(pictures):
         found = asked(matcher, picture, "image", texts)
         offset = scoring.fusion.global_ * of_texts.global_ + of_texts.fine
         expected = scoring.fusion.global_ * global_[i] + fine[i] - scoring.strength * offset
-        np.testing.assert_allclose(found.total, expected, atol=2e-4)
+        np.testing.assert_allclose(found.total, expected, atol=IN_A_BYTE)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_every_codec_scores_its_records_as_the_alignment_does(
+    toy_bundle: Path, codec: str, kind: Kind
+) -> None:
+    bundle = load_bundle(toy_bundle)
+    matcher, alignment = Matcher(bundle, codec=codec), bundle.network().alignment
+    pictures, texts = matcher.encode_pictures(PICTURES), matcher.encode_texts(TEXTS)
+    queries, items = (pictures, texts) if kind == "image" else (texts, pictures)
+    for query in queries:
+        found = asked(matcher, query, kind, items)
+        for layer in ("entity", "relation"):
+            nodes = [
+                batch_of([nodes_of(query, layer)]),
+                batch_of([nodes_of(x, layer) for x in items]),
+            ]
+            regions, words = nodes if kind == "image" else nodes[::-1]
+            with torch.inference_mode():
+                expected = getattr(alignment, layer)(regions, words).flatten().numpy()
+            np.testing.assert_allclose(getattr(found, layer), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_a_codec_stores_answers_nearly_as_float16_does(toy_bundle: Path, codec: str) -> None:
+    exact = Matcher(load_bundle(toy_bundle), codec="float16")
+    matcher = Matcher(load_bundle(toy_bundle), codec=codec)
+    assert (exact.codec, exact.scorer, matcher.codec) == ("float16", "torch", codec)
+    for query, kind in ((TEXTS[0], "text"), (PICTURES[0], "image")):
+        found = []
+        for one in (exact, matcher):
+            if kind == "text":
+                asking, items = one.encode_texts([query], False)[0], one.encode_pictures(PICTURES)
+            else:
+                asking, items = one.encode_pictures([query], False)[0], one.encode_texts(TEXTS)
+            found.append(asked(one, asking, kind, items))
+        # The toy's nodes have 16 numbers, of which four bits take more than they would of 256.
+        np.testing.assert_allclose(found[1].total, found[0].total, atol=0.05)
+        np.testing.assert_array_equal(found[1].global_, found[0].global_)
+
+
+def test_a_codec_that_is_not_there_is_refused(toy_bundle: Path) -> None:
+    with pytest.raises(ConfigError, match="codec: 'int4' is none of float16, int8, compact"):
+        Matcher(load_bundle(toy_bundle), codec="int4")
+
+
+@pytest.mark.parametrize(
+    ("change", "scorer"),
+    [
+        ({}, variant()),
+        ({"keep": 65}, "torch"),
+        ({"relations": 65}, "torch"),
+        ({"keep": 64}, variant()),
+    ],
+)
+def test_the_kernel_scores_what_it_has_room_for(
+    toy_bundle: Path, change: dict[str, int], scorer: str
+) -> None:
+    bundle = load_bundle(toy_bundle)
+    config = bundle.config.model_copy(update=change)
+    matcher = Matcher(replace(bundle, config=config))
+    assert matcher.scorer == scorer
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_arrays_from_before_the_codecs_become_this_matchers_own(
+    toy_bundle: Path, pictures, codec: str
+) -> None:
+    matcher = Matcher(load_bundle(toy_bundle), codec=codec)
+    (now,) = matcher.encode_pictures(PICTURES[:1])
+    nodes = {layer: nodes_of(pictures[0], layer) for layer in ("entity", "relation")}
+    before = {name: a for name, a in pictures[0].arrays.items() if name not in nodes}
+    for layer, own in nodes.items():
+        before[layer], before[f"{layer}_weights"] = own.vectors, own.weights
+    recoded = matcher.recoded(before)
+    assert recoded is not None
+    assert recoded.keys() == now.arrays.keys()
+    assert {n: (a.shape, a.dtype) for n, a in recoded.items()} == {
+        n: (a.shape, a.dtype) for n, a in now.arrays.items()
+    }
+    for layer in nodes:
+        found, expected = PackedNodes(recoded[layer]), nodes_of(now, layer)
+        np.testing.assert_allclose(found.vectors, expected.vectors, atol=0.1)
+        np.testing.assert_allclose(found.weights, expected.weights, atol=1e-3)
+    assert matcher.recoded(recoded) is None
 
 
 @pytest.mark.parametrize("kind", ["image", "text"])
@@ -136,7 +231,12 @@ def assert_same_code(one: Encoded, other: Encoded) -> None:
     assert one.arrays.keys() == other.arrays.keys()
     for name, array in one.arrays.items():
         assert array.shape == other.arrays[name].shape, name
-        np.testing.assert_allclose(array, other.arrays[name], atol=1e-4, err_msg=name)
+        if name in ("entity", "relation"):
+            one_nodes, other_nodes = nodes_of(one, name), nodes_of(other, name)
+            np.testing.assert_allclose(one_nodes.vectors, other_nodes.vectors, atol=0.01)
+            np.testing.assert_allclose(one_nodes.weights, other_nodes.weights, atol=1e-4)
+        else:
+            np.testing.assert_allclose(array, other.arrays[name], atol=1e-4, err_msg=name)
 
 
 def test_a_text_alone_or_in_a_batch_has_the_same_code(matcher, texts) -> None:
@@ -163,6 +263,8 @@ def assert_finite(item: Encoded) -> None:
     assert np.isfinite(item.vector).all()
     for name, array in item.arrays.items():
         assert np.isfinite(array).all(), name
+    for layer in ("entity", "relation"):
+        assert np.isfinite(nodes_of(item, layer).vectors).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -203,18 +305,14 @@ def test_an_explanation_shows_words_regions_and_tags(matcher, pictures, texts) -
 def test_word_scores_of_an_explanation_add_up_to_the_word_to_region_score(
     matcher, toy_bundle: Path, pictures, texts
 ) -> None:
-    bundle = load_bundle(toy_bundle)
-    network = bundle.network()
-    picture_codes = code_pictures(network, extractor(bundle.config).trunk(PICTURES[:1]))
-    text_codes = code_texts(network, text_trunk(bundle.config, bundle.vocabulary)(TEXTS[:1]))
-    temperatures = network.alignment.log_temperatures.exp()
+    temperatures = load_bundle(toy_bundle).network().alignment.log_temperatures.exp()
+    regions, words = nodes_of(pictures[0], "entity"), nodes_of(texts[0], "entity")
     forwards, backwards = node_alignment(
-        picture_codes.entity, text_codes.entity, temperatures[0], temperatures[1]
+        batch_of([regions]), batch_of([words]), temperatures[0], temperatures[1]
     )
     found = matcher.explain(texts[0].arrays, pictures[0].arrays)
     summed = sum(
-        weight * word.score
-        for weight, word in zip(texts[0].arrays["entity_weights"], found.words, strict=True)
+        weight * word.score for weight, word in zip(words.weights, found.words, strict=True)
     )
     assert summed == pytest.approx(float(forwards), abs=1e-4)
     both = asked(matcher, texts[0], "text", pictures[:1]).entity[0]
@@ -325,10 +423,8 @@ def test_arrays_are_plain_numpy_of_small_types(pictures, texts) -> None:
     common = {
         "tags": "float32",
         "offsets": "float32",
-        "entity": "float32",
-        "entity_weights": "float32",
-        "relation": "float32",
-        "relation_weights": "float32",
+        "entity": "uint8",
+        "relation": "uint8",
     }
     assert types(texts[0].arrays) == {**common, "spans": "int32"}
     assert types(pictures[0].arrays) == {**common, "saliency": "float32", "boxes": "uint16"}
@@ -340,7 +436,7 @@ def test_an_absent_region_takes_no_box(trained_bundle: Bundle) -> None:
     (item,) = Matcher(trained_bundle).picture_records(
         code_pictures(trained_bundle.network(), features[None]), scene_boxes(0)[None]
     )
-    assert len(item.arrays["entity"]) == len(item.arrays["saliency"]) == 2
+    assert nodes_of(item, "entity").count == len(item.arrays["saliency"]) == 2
     np.testing.assert_allclose(item.arrays["boxes"] / 65535, scene_boxes(0)[[0, 20]], atol=1e-4)
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from model.errors import PackedNodesError
-from model.packed_nodes import PackedNodes, pack_nodes
+from model.packed_nodes import (
+    FLOAT16,
+    FOUR_BITS,
+    PackedNodes,
+    pack_in_float16,
+    pack_in_four_bits,
+    pack_nodes,
+)
 
 deterministic = settings(derandomize=True, deadline=None, max_examples=100)
 matrices = npst.arrays(
@@ -33,6 +42,48 @@ def test_round_trip_within_half_a_scale(vectors: np.ndarray, gram: bool) -> None
 
 @deterministic
 @given(matrices)
+def test_float16_is_right_to_eleven_bits(vectors: np.ndarray) -> None:
+    nodes = pack_in_float16(vectors, weights_of(vectors))
+    assert (nodes.layout, nodes.count, nodes.dimension) == (FLOAT16, *vectors.shape)
+    assert np.array_equal(nodes.weights, weights_of(vectors))
+    assert nodes.gram is None
+    assert (np.abs(nodes.vectors - vectors) <= np.abs(vectors) * 2.0**-11 + 2.0**-25).all()
+
+
+@deterministic
+@given(matrices)
+def test_four_bits_lose_at_most_what_rounding_to_a_seventh_of_the_largest_does(
+    vectors: np.ndarray,
+) -> None:
+    nodes = pack_in_four_bits(vectors, weights_of(vectors))
+    assert (nodes.layout, nodes.count, nodes.dimension) == (FOUR_BITS, *vectors.shape)
+    np.testing.assert_allclose(nodes.weights, weights_of(vectors), rtol=2.0**-11)
+    assert nodes.gram is None
+    assert np.abs(nodes.rows).max() <= 7
+    steps = np.abs(vectors).max(axis=1, keepdims=True) / 7
+    steps = np.where(steps < 2.0**-14, 0, steps)
+    rounded = np.rint(vectors / np.where(steps > 0, steps, np.inf)) * steps
+    worst = np.square(rounded - vectors).sum(axis=1)
+    found = np.square(nodes.vectors - vectors).sum(axis=1)
+    # The scale itself is rounded to float16.
+    assert (found <= worst * 1.01 + np.square(vectors).sum(axis=1) * 2.0**-18 + 1e-9).all()
+
+
+@pytest.mark.parametrize("pack", [pack_nodes, pack_in_float16, pack_in_four_bits])
+def test_a_row_of_zeros_stays_zeros(pack: Callable[..., PackedNodes]) -> None:
+    vectors = np.zeros((2, 5), np.float32)
+    vectors[1, 2] = 0.5
+    nodes = pack(vectors, weights_of(vectors))
+    np.testing.assert_allclose(nodes.vectors, vectors, rtol=2.0**-10)
+
+
+def test_36_regions_and_12_relations_of_112_in_four_bits_take_2_904_bytes() -> None:
+    sizes = [len(pack_in_four_bits(np.eye(n, 112), np.full(n, 1 / n)).block) for n in (36, 12)]
+    assert sum(sizes) == 2 * 12 + 48 * (2 + 2 + 56) == 2904
+
+
+@deterministic
+@given(matrices)
 def test_the_gram_matrix_is_that_of_the_stored_vectors(vectors: np.ndarray) -> None:
     nodes = pack_nodes(vectors, weights_of(vectors))
     expected = nodes.vectors @ nodes.vectors.T
@@ -55,6 +106,8 @@ def test_arrays_are_read_only_views_of_the_bytes() -> None:
     for array in (nodes.rows, nodes.scales, nodes.weights, nodes.sums):
         assert np.shares_memory(array, block)
         assert not array.flags.writeable
+    half = PackedNodes(pack_in_float16(vectors, weights_of(vectors)).block.copy())
+    assert np.shares_memory(half.rows, half.block)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +126,14 @@ def test_what_cannot_be_packed_is_refused(
 ) -> None:
     with pytest.raises(PackedNodesError, match=message):
         pack_nodes(vectors, weights)
+
+
+def test_values_beyond_a_layout_are_refused() -> None:
+    large, weights = np.full((1, 2), 1e5), np.ones(1)
+    with pytest.raises(PackedNodesError, match="beyond the range of float16"):
+        pack_in_float16(large, weights)
+    with pytest.raises(PackedNodesError, match="a value is beyond 16,384"):
+        pack_in_four_bits(large, weights)
 
 
 @deterministic

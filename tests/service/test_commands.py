@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import faiss
+import httpx
 import numpy as np
 import pytest
 
 from service import cli
-from tests.helpers import Server, jpeg, wait_until
+from service.collection import open_collection
+from service.ingest import NewText, prepare_texts, store
+from service.settings import Settings
+from tests.helpers import Server, ServerStarter, jpeg, wait_until
 from tests.model.samples import region_line, write_split_file
 
 
@@ -59,7 +63,8 @@ def run(
 def test_help_is_there_for_every_command(run: Any) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    for command in ("serve", "index", "search", "embed", "verify", "rebuild"):
+    commands = "serve index search embed verify rebuild backup restore compact".split()
+    for command in commands:
         assert command in out
         status, described, _ = run(command, "--help")
         assert status == 0
@@ -183,6 +188,63 @@ def test_a_rebuild_keeps_everything(run: Any, photos: Path, tmp_path: Path) -> N
     assert json.loads(after[1])["results"] == json.loads(before[1])["results"]
 
 
+def test_a_collection_is_backed_up_and_restored(run: Any, photos: Path, tmp_path: Path) -> None:
+    run("index", photos, "--captions", photos / "captions.jsonl", "--data-dir", tmp_path / "d")
+    status, out, _ = run("backup", tmp_path / "saved", "--data-dir", tmp_path / "d", "--json")
+    saved = json.loads(out)
+    assert (status, saved["backup"]) == (0, str(tmp_path / "saved"))
+    assert saved["bytes"] == (tmp_path / "saved" / "catalog.sqlite").stat().st_size
+    status, out, _ = run("restore", tmp_path / "saved", "--data-dir", tmp_path / "e", "--json")
+    expected = {"backup": str(tmp_path / "saved"), "data_dir": str(tmp_path / "e")}
+    assert (status, json.loads(out)) == (0, expected)
+    searches = [
+        json.loads(run("search", "a dog", "--json", "--data-dir", tmp_path / folder)[1])["results"]
+        for folder in "de"
+    ]
+    assert searches[0] == searches[1]
+    for command in ("backup", "restore"):
+        status, out, err = run(command, tmp_path / "saved", "--data-dir", tmp_path / "d")
+        assert (status, out) == (1, "")
+        assert err.endswith(": File exists\n")
+    status, _, err = run("backup", tmp_path / "new", "--data-dir", tmp_path / "nowhere")
+    assert status == 1
+    assert err.endswith("catalog.sqlite: No such file or directory\n")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_needs_a_collection_alone_says_who_has_it(
+    run: Any, tmp_path: Path, start_server: ServerStarter
+) -> None:
+    server = start_server()
+    httpx.put(f"{server.url}/texts/a", json={"text": "a dog"}).raise_for_status()
+    folder = start_server.data_dir
+    status, _, _ = run("backup", tmp_path / "saved", "--data-dir", folder)
+    assert status == 0
+    for command in (["compact"], ["verify"], ["rebuild"], ["restore", tmp_path / "saved"]):
+        status, out, err = run(*command, "--data-dir", folder)
+        assert (status, out) == (1, "")
+        assert f"is open in another process (pid {server.process.pid}); stop the service" in err
+    assert run("restore", tmp_path / "saved", "--data-dir", tmp_path / "e")[0] == 0
+    status, out, _ = run("verify", "--data-dir", tmp_path / "e", "--json")
+    assert json.loads(out) == {"items": {"image": 0, "text": 1}, "problems": []}
+
+
+def test_compacting_gives_space_back_and_keeps_everything(
+    run: Any, photos: Path, tmp_path: Path
+) -> None:
+    run("index", photos, "--data-dir", tmp_path / "d")
+    with open_collection(Settings(data_dir=tmp_path / "d", device="cpu")) as collection:
+        texts = [NewText(f"sentence {n}", f"t{n}") for n in range(300)]
+        store(collection, "text", prepare_texts(collection, texts))
+        collection.index.delete("text", [text.id or "" for text in texts])
+    status, out, _ = run("compact", "--data-dir", tmp_path / "d", "--json")
+    sizes = json.loads(out)
+    assert status == 0
+    assert sizes["bytes_after"] < sizes["bytes_before"] / 2
+    status, out, _ = run("verify", "--data-dir", tmp_path / "d", "--json")
+    assert json.loads(out) == {"items": {"image": 3, "text": 0}, "problems": []}
+
+
 def test_ctrl_c_keeps_what_is_stored(toy_bundle: Path, tmp_path: Path, run: Any) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
@@ -195,6 +257,8 @@ def test_ctrl_c_keeps_what_is_stored(toy_bundle: Path, tmp_path: Path, run: Any)
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "SIGHTLINE_BUNDLE": str(toy_bundle), "OMP_NUM_THREADS": "1"},
+        # A shell that starts the tests in the background has interrupts ignored in all below it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     wal = tmp_path / "d"
     wait_until(lambda: any(f.stat().st_size > 200_000 for f in wal.glob("*-wal")), 60)

@@ -221,6 +221,24 @@ async def test_tags_are_counted(client: httpx.AsyncClient) -> None:
     assert (await client.get("/tags?kind=text")).json() == {"tags": []}
 
 
+async def test_tags_are_counted_within_a_filter(client: httpx.AsyncClient) -> None:
+    for number in range(3):
+        await put(client, f"p{number}", jpeg(number), metadata=json.dumps({"number": number}))
+    wanted = {"filter": json.dumps({"field": "number", "range": {"gte": 1}})}
+    expected: dict[str, int] = {}
+    for number in (1, 2):
+        for tag in (await client.get(f"/images/p{number}")).json()["tags"]:
+            expected[tag] = expected.get(tag, 0) + 1
+    found = (await client.get("/tags", params=wanted)).json()["tags"]
+    assert {one["tag"]: one["count"] for one in found} == expected
+    assert [one["count"] for one in found] == sorted(expected.values(), reverse=True)
+    for bad, pointer in (("{", "/filter"), ('{"and": [7]}', "/filter/and/0")):
+        refused = await client.get("/tags", params={"filter": bad})
+        assert refused.status_code == 422
+        [error] = refused.json()["errors"]
+        assert (error["pointer"], error["place"]) == (pointer, "query")
+
+
 async def test_one_bad_file_does_not_fail_the_rest(client: httpx.AsyncClient) -> None:
     files = [
         ("images", ("one.jpg", jpeg(1), "image/jpeg")),

@@ -5,13 +5,19 @@ import threading
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from index.embedded import EmbeddedIndex
+from index.plan import Plan
+from model.fused import variant
 from service.collection import resolve_device
 from service.errors import StartError
 from service.running import Running
 from service.settings import Device, Settings
-from tests.helpers import app_of, client_of, jpeg
+from service.status import IndexStats
+from tests.helpers import app_of, client_of, jpeg, wait_until
+from tests.index.samples import DIMENSION, record
 
 pytestmark = pytest.mark.anyio
 
@@ -27,10 +33,13 @@ async def test_readiness_tells_what_is_loaded(
         "ready": True,
         "model": "toy",
         "device": "cpu",
+        "scorer": variant(),
         "index_device": "cpu",
         "generation": 1,
         "images": 0,
         "texts": 1,
+        "engine": "embedded",
+        "faiss_index": {"image": "Flat", "text": "Flat"},
     }
     assert (await client.get("/healthz")).json() == {"status": "ok"}
 
@@ -42,8 +51,29 @@ async def test_stats_count_and_measure(client: httpx.AsyncClient) -> None:
     assert stats["index"]["engine"] == "embedded"
     assert stats["index"]["bytes_on_disk"] > 0
     assert stats["index"]["fingerprint"] == stats["fingerprint"]
+    assert (stats["scorer"], stats["index"]["codec"]) == (variant(), "int8")
+    assert stats["index"]["bytes_per_item"]["image"] > 100
+    assert stats["index"]["bytes_per_item"]["text"] == 0
     assert stats["queues"]["encoding"]["jobs"] == 0
     assert stats["uptime_s"] >= 0
+
+
+def test_stats_tell_all_that_the_index_says(settings: Settings) -> None:
+    # Lists of a few items, so that a main segment is built and its recall measured.
+    plan = Plan(
+        flat_rows=8, delta_rows=8, recall_target=1.0, exact_rows=0, exact_answer_every_s=0.0
+    )
+    with EmbeddedIndex.open(settings.data_dir, "a" * 64, DIMENSION, plan=plan) as index:
+        index.upsert([record(f"i{n}", seed=n) for n in range(40)])
+        wait_until(lambda: index.stats()["segments"]["image"]["main_rows"] == 40, 20)
+        index.search("image", np.ones((1, DIMENSION), np.float32), 5)
+        wait_until(lambda: bool(index.stats()["measured_recall"]), 20)
+        found = index.stats()
+    told = IndexStats.model_validate(found)
+    assert told.model_dump(mode="json", exclude_unset=True) == found
+    assert told.segments["image"].nprobe is not None
+    assert told.segments["text"].nprobe is None
+    assert told.measured_recall["image"].queries >= 1
 
 
 async def test_a_full_queue_is_503_and_the_rest_goes_on(settings: Settings) -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from model.matcher import Encoded, Kind, Matcher, Scores
 from service.collection import Collection
-from service.rerank import SLICE, rerank
+from service.rerank import FIRST_SLICE, rerank
 from tests.helpers import photo
 
 
 @pytest.fixture
 def candidates(collection: Collection) -> list[Encoded]:
-    return collection.matcher.encode_pictures([photo(seed) for seed in range(3 * SLICE + 5)])
+    return collection.matcher.encode_pictures([photo(seed) for seed in range(3 * FIRST_SLICE + 5)])
 
 
 @pytest.fixture
@@ -84,13 +84,53 @@ def test_a_deadline_stops_before_the_slice_that_would_miss_it(
     arrays, ids = [candidate.arrays for candidate in candidates], ids_of(candidates)
     slow = SlowMatcher(collection.matcher, clock)
     ranking, scored = rerank(slow, query, "text", first_stage, arrays, ids, clock.now + allowed_s)
-    assert scored == slices * SLICE
+    assert scored == slices * FIRST_SLICE
     assert len(ranking) == len(candidates)
     assert {one.place for one in ranking[:scored]} == set(range(scored))
     left = ranking[scored:]
     assert [one.place for one in left] == list(range(scored, len(candidates)))
     assert [one.score for one in left] == first_stage[scored:].tolist()
     assert all(one.stages.entity is None for one in left)
+
+
+class QuickMatcher(SlowMatcher):
+    """Takes ten microseconds a candidate, and tells how many it was given at once."""
+
+    def __init__(self, real: Matcher, clock: "Clock") -> None:
+        super().__init__(real, clock)
+        self.sizes: list[int] = []
+
+    def score(
+        self,
+        query: Encoded,
+        query_kind: Kind,
+        first_stage: np.ndarray,
+        candidates: Sequence[Mapping[str, np.ndarray]],
+    ) -> Scores:
+        self.sizes.append(len(candidates))
+        self._clock.now += 10e-6 * len(candidates)
+        return Matcher.score(self, query, query_kind, first_stage, candidates)
+
+
+@pytest.mark.parametrize(
+    ("allowed_s", "sizes"), [(1.0, [16, 32, 5]), (470e-6, [16]), (490e-6, [16, 32])]
+)
+def test_slices_grow_while_they_take_less_than_half_a_millisecond(
+    collection: Collection,
+    query: Encoded,
+    candidates: list[Encoded],
+    monkeypatch: pytest.MonkeyPatch,
+    allowed_s: float,
+    sizes: list[int],
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("service.rerank.time.perf_counter", clock)
+    first_stage = first_stage_of(query, candidates)
+    arrays, ids = [candidate.arrays for candidate in candidates], ids_of(candidates)
+    quick = QuickMatcher(collection.matcher, clock)
+    _, scored = rerank(quick, query, "text", first_stage, arrays, ids, clock.now + allowed_s)
+    assert quick.sizes == sizes
+    assert scored == sum(sizes)
 
 
 def test_ties_go_by_id(collection: Collection, query: Encoded) -> None:

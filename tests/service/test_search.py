@@ -44,7 +44,7 @@ async def test_a_sentence_finds_pictures_best_first(filled: httpx.AsyncClient) -
     found = await ask(filled, "a dog on the grass", k=5)
     assert found.keys() == {
         *("results", "took_ms", "candidates", "reranked", "degraded"),
-        *("no_match", "model", "generation"),
+        *("no_match", "model", "generation", "next_cursor"),
     }
     assert found["took_ms"].keys() == {"encode", "search", "fetch", "rerank", "total"}
     assert found["took_ms"]["total"] > 0
@@ -140,6 +140,45 @@ async def test_a_minimum_leaves_out_what_is_less_likely(filled: httpx.AsyncClien
     assert 0 < len(likely) < len(everything)
 
 
+async def test_a_filter_is_applied_before_the_best_are_taken(filled: httpx.AsyncClient) -> None:
+    everything = (await ask(filled, "a dog", rerank=False))["results"]
+    last = {"field": "number", "in": [result["metadata"]["number"] for result in everything[-3:]]}
+    for options in ({}, {"rerank": False}, {"candidates": 3, "k": 3}, {"deadline_ms": 60_000}):
+        found = await ask(filled, "a dog", filter=last, **options)
+        assert {r["id"] for r in found["results"]} == {r["id"] for r in everything[-3:]}
+        assert [r["rank_before"] for r in found["results"]] != []
+        assert {r["rank_before"] for r in found["results"]} == {1, 2, 3}
+    explained = await ask(filled, "a dog", filter=last, explain=True, k=1)
+    assert explained["results"][0]["explanation"]["words"]
+    none = await ask(filled, "a dog", filter={"tag": "no such tag"})
+    assert (none["results"], none["no_match"], none["candidates"]) == ([], True, 0)
+
+
+async def test_a_minimum_holds_within_a_filter(filled: httpx.AsyncClient) -> None:
+    odd = {"field": "number", "in": [1, 3, 5, 7]}
+    everything = (await ask(filled, "a dog", filter=odd))["results"]
+    middle = sorted(result["probability"] for result in everything)[2]
+    likely = (await ask(filled, "a dog", filter=odd, min_probability=middle))["results"]
+    assert [r["id"] for r in likely] == [r["id"] for r in everything if r["probability"] >= middle]
+    assert 0 < len(likely) < len(everything)
+
+
+async def test_a_picture_searches_filtered_sentences_in_json_and_as_a_form(
+    client: httpx.AsyncClient,
+) -> None:
+    for number, text in enumerate(SENTENCES):
+        body = {"text": text, "metadata": {"number": number}}
+        await client.put(f"/texts/t{number}", json=body)
+    wanted = {"field": "number", "range": {"gte": 2}}
+    files = {"image": ("p.jpg", jpeg(1), "image/jpeg")}
+    path = "/search/image-to-text"
+    form = await client.post(path, files=files, data={"filter": json.dumps(wanted)})
+    encoded = base64.b64encode(jpeg(1)).decode()
+    plain = await client.post(path, json={"image_base64": encoded, "filter": wanted})
+    for response in (form, plain):
+        assert {result["id"] for result in response.json()["results"]} == {"t2", "t3"}
+
+
 async def test_an_empty_collection_matches_nothing(client: httpx.AsyncClient) -> None:
     found = await ask(client, "anything")
     assert (found["results"], found["no_match"], found["candidates"]) == ([], True, 0)
@@ -230,8 +269,20 @@ def ascii_json(value: Any) -> bytes:
         ({"query": "dog", "min_probability": float("nan")}, "/min_probability", "finite"),
         ({"query": "dog", "deadline_ms": 0}, "/deadline_ms", "greater than 0"),
         ({"query": "dog", "deadline_ms": float("inf")}, "/deadline_ms", "finite"),
-        ({"query": "dog", "filter": {"equals": 1}}, "/filter", "no such field"),
-        ({"query": "dog", "cursor": "x"}, "/cursor", "no such field"),
+        ({"query": "dog", "filter": "year"}, "/filter", "valid dictionary"),
+        ({"query": "dog", "filter": {"equals": 1}}, "/filter", "must hold one of and, or, not"),
+        ({"query": "dog", "filter": {"and": [{"tag": "a"}, 7]}}, "/filter/and/1", "an object"),
+        ({"query": "dog", "filter": {"tag": [3]}}, "/filter/tag", "a text or a list of texts"),
+        (
+            {"query": "dog", "filter": {"not": {"field": "n", "in": [1, []]}}},
+            "/filter/not/in/1",
+            "field '/n', in: must be a text, a finite number",
+        ),
+        ({"query": "dog", "filter": {"field": "n", "like": "x"}}, "/filter", "no such operator"),
+        ({"query": "dog", "cursor": "x"}, "/cursor", "not a cursor"),
+        ({"query": "dog", "cursor": ""}, "/cursor", "not a cursor"),
+        ({"query": "dog", "cursor": "e30"}, "/cursor", "not a cursor"),
+        ({"query": "dog", "cursor": 3}, "/cursor", "valid string"),
         ({"query": "dog", "Query": "dog"}, "/Query", "no such field"),
     ],
 )
@@ -262,6 +313,9 @@ async def test_all_wrong_fields_are_named_at_once(shared_client: httpx.AsyncClie
         ({"rerank": "perhaps"}, "/rerank"),
         ({"min_probability": "nan"}, "/min_probability"),
         ({"filter": "{}"}, "/filter"),
+        ({"filter": "{"}, "/filter"),
+        ({"filter": "[]"}, "/filter"),
+        ({"filter": '{"or": [{"field": "n", "range": {"gt": true}}]}'}, "/filter/or/0/range"),
         ({"k": ["1", "2"]}, "/k"),
     ],
 )
