@@ -8,6 +8,8 @@ Every block says itself how it is to be read (`packed_nodes.py`); a codec only w
 kept as exactly as the kernel takes it, whatever the stored side lost.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +18,7 @@ from model.bank import Bank
 from model.basis import basis_of
 from model.errors import ConfigError
 from model.fused import Layer
-from model.packed_nodes import pack_in_float16, pack_in_four_bits, pack_nodes
+from model.packed_nodes import PackedNodes, pack_in_float16, pack_in_four_bits, pack_nodes
 
 CODECS = ("float16", "int8", "compact")
 DEFAULT_CODEC = "int8"
@@ -45,35 +47,24 @@ class Codec(Protocol):
         ...
 
 
-class Float16:
-    """Vectors as they are."""
+@dataclass(frozen=True)
+class Plain:
+    """Vectors in their own directions, and tags as they are; an index keeps those as float16.
 
-    name = "float16"
+    float16: 2 d + 4 bytes a node. int8: d + 12 bytes a node, and N (N + 1) for the Gram matrix.
+    """
+
+    name: str
+    pack: Callable[[np.ndarray, np.ndarray], PackedNodes]
 
     def stored(self, layer: Layer, vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """2 d + 4 bytes a node."""
-        return pack_in_float16(vectors, weights).block
+        """The same for every layer, and for what asks."""
+        return self.pack(vectors, weights).block
 
     asking = stored
 
     def stored_tags(self, probabilities: np.ndarray) -> np.ndarray:
-        """As they are; an index keeps them as float16."""
-        return probabilities
-
-
-class Int8:
-    """A byte a number and the Gram matrix."""
-
-    name = "int8"
-
-    def stored(self, layer: Layer, vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """d + 12 bytes a node, and N (N + 1) for all."""
-        return pack_nodes(vectors, weights).block
-
-    asking = stored
-
-    def stored_tags(self, probabilities: np.ndarray) -> np.ndarray:
-        """As they are; an index keeps them as float16."""
+        """As they are."""
         return probabilities
 
 
@@ -113,9 +104,9 @@ def make_codec(name: str, bank: Bank) -> Codec:
     """The codec of that name for the model whose bank this is. Raises ConfigError for no such."""
     match name:
         case "float16":
-            return Float16()
+            return Plain(name, pack_in_float16)
         case "int8":
-            return Int8()
+            return Plain(name, pack_nodes)
         case "compact":
             return Compact(bank)
         case _:

@@ -21,7 +21,7 @@ from model.words import PretrainedTail, PretrainedTrunk, TextBatch, collate
 
 # The classes of ILSVRC 2012 (Russakovsky et al., IJCV 2015) in their order, named by WordNet 3.0.
 NAMES_FILE = Path(__file__).with_name("imagenet_classes.txt")
-# Of {0.03, 0.04, 0.05}, and {0.04, 0.05, 0.07}, the best on 200 pictures of Flickr8k's val.
+# Of 0.03, 0.04, 0.05 and 0.07 the best on 200 pictures of Flickr8k's val, by little.
 TEMPERATURE = 0.04
 
 

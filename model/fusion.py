@@ -89,5 +89,5 @@ def normalised(weights: Mapping[str, float]) -> Fusion:
     if fine <= 0:
         return GLOBAL_ALONE
     return Fusion.model_validate(
-        {name: weights.get(name, 0.0) / fine for name in (*LAYERS, CONCEPT)}
+        {name: weights.get(name, 0.0) / fine for name in ("global", *FINE)}
     )

@@ -19,6 +19,7 @@ from model.bundle import Bundle
 from model.calibration import Direction
 from model.codecs import DEFAULT_CODEC, make_codec, tag_probabilities
 from model.coding import code_pictures, code_texts
+from model.concepts import concept_names
 from model.config import ModelConfig
 from model.fused import MOST_NODES, TORCH, FusedScorer, Layer, variant
 from model.packed_nodes import PackedNodes, batch_of
@@ -106,7 +107,7 @@ class Matcher:
         self._bank = bundle.bank.to(device)
         self._network = bundle.network().to(device)
         self._extractor = served_extractor(bundle.config, device)
-        self._has_concepts = bundle.config.concepts
+        self._concept_names = concept_names() if bundle.config.concepts else ()
         self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device)
         self._codec = make_codec(codec, bundle.bank)
         self._scorer = FusedScorer(self._network.alignment, _variant(bundle.config, device, codec))
@@ -216,7 +217,7 @@ class Matcher:
         """
         if not len(candidates):
             nothing = np.zeros(0, dtype=np.float32)
-            concept = nothing if self._has_concepts else None
+            concept = nothing if self.config.concepts else None
             return Scores(nothing, nothing, nothing, nothing, nothing, concept, nothing)
         scores: dict[str, np.ndarray] = {
             layer: self._scorer.score(
@@ -228,7 +229,7 @@ class Matcher:
         pictures, texts = (own, others) if query_kind == "image" else (others, own)
         semantic = self._network.alignment.semantic(pictures, texts)
         scores["semantic"] = semantic.flatten().cpu().numpy()
-        if self._has_concepts:
+        if self.config.concepts:
             scores[CONCEPT] = agreements(query.arrays, candidates)
         offsets = _offsets_of(candidates)
         fusion, strength = self._scoring.fusion, np.float32(self._scoring.strength)
@@ -294,7 +295,8 @@ class Matcher:
         """Tags and concepts of two items of any kind, as in an explanation."""
         both = np.minimum(tag_probabilities(one["tags"]), tag_probabilities(other["tags"]))
         tags = self._strongest_tags(both, limit=8, at_least=0.3)
-        return tags, shared_concepts(one, other) if self._has_concepts else []
+        names = self._concept_names
+        return tags, shared_concepts(one, other, names) if names else []
 
     def top_tags(
         self, arrays: Mapping[str, np.ndarray], limit: int = 8, at_least: float = 0.3
@@ -332,7 +334,7 @@ class Matcher:
             arrays = {"tags": own, "offsets": np.array([found.global_[i], found.fine[i]])}
             arrays.update({layer: of_layer[i] for layer, of_layer in blocks.items()})
             offset = -np.float32(self._scoring.strength) * found.global_[i]
-            if self._has_concepts:
+            if self.config.concepts:
                 arrays[CONCEPTS] = to_bytes(codes.concepts[i].cpu().numpy())
             encoded.append(_encoded(vector, offset, arrays))
         return encoded

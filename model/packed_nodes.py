@@ -220,18 +220,17 @@ def pack_in_four_bits(vectors: np.ndarray, weights: np.ndarray) -> PackedNodes:
 def _record(layout: int, gram: bool, count: int, dimension: int) -> np.dtype[Any]:
     """The whole block as one NumPy record."""
     fields: list[Any] = [("header", "u1", (_HEADER.size,))]
-    match layout:
-        case 1:
-            fields += [("scales", "<f4", (count,)), ("weights", "<f4", (count,))]
-            fields += [("sums", "<i4", (count,))]
-            if gram:
-                fields += [("gram", "<i2", ((count * (count + 1) // 2 + 1) // 2 * 2,))]
-            fields += [("rows", "i1", (count, _padded(dimension)))]
-        case 2:
-            fields += [("weights", "<f4", (count,)), ("rows", "<f2", (count, dimension))]
-        case _:
-            fields += [("scales", "<f2", (count,)), ("weights", "<f2", (count,))]
-            fields += [("rows", "u1", (count, (dimension + 1) // 2))]
+    if layout == INT8:
+        fields += [("scales", "<f4", (count,)), ("weights", "<f4", (count,))]
+        fields += [("sums", "<i4", (count,))]
+        if gram:
+            fields += [("gram", "<i2", ((count * (count + 1) // 2 + 1) // 2 * 2,))]
+        fields += [("rows", "i1", (count, _padded(dimension)))]
+    elif layout == FLOAT16:
+        fields += [("weights", "<f4", (count,)), ("rows", "<f2", (count, dimension))]
+    else:
+        fields += [("scales", "<f2", (count,)), ("weights", "<f2", (count,))]
+        fields += [("rows", "u1", (count, (dimension + 1) // 2))]
     return np.dtype(fields)
 
 

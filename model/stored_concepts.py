@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from model.alignment import concept_agreement
-from model.concepts import concept_names
 
 CONCEPTS = "concepts"
 # A stored byte b means a probability of exp(-b / STEPS): 3 % exact, down to one in 8 million.
@@ -46,13 +45,15 @@ def agreements(
 
 
 def shared_concepts(
-    one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]
+    one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], names: Sequence[str]
 ) -> list[tuple[str, float]]:
-    """The concepts that both items mean, each with its share of their agreement, largest first."""
+    """The concepts that both items mean, each with its share of their agreement, largest first.
+
+    names: of all concepts.
+    """
     both = from_bytes(one[CONCEPTS]) * from_bytes(other[CONCEPTS])
     if both.sum() < LEAST_SHARED:
         return []
     shares = both / both.sum()
     order = np.argsort(-shares, kind="stable")[:MOST_SHOWN]
-    names = concept_names()
     return [(names[i], float(shares[i])) for i in order if shares[i] >= LEAST_SHARE_SHOWN]

@@ -47,14 +47,14 @@ def open_collection(settings: Settings) -> Iterator[Collection]:
         settings.data_dir,
         bundle.fingerprint,
         bundle.stored_dimension,
-        codec=None if settings.codec == "auto" else settings.codec,
+        codec=settings.named_codec,
         device=settings.device,
         threads=settings.faiss_threads,
         plan=Plan(as_queries=_as_queries),
     )
     try:
-        asked = DEFAULT_CODEC if settings.codec == "auto" else settings.codec
-        matcher = _matcher(bundle, settings, index.codec or asked)
+        codec = index.codec or settings.named_codec or DEFAULT_CODEC
+        matcher = _matcher(bundle, settings, codec)
         _bring_up_to_date(index, matcher, settings.data_dir)
         yield Collection(settings, matcher, index, device)
     finally:
@@ -89,9 +89,7 @@ def load_matcher(settings: Settings, codec: str = DEFAULT_CODEC) -> Matcher:
 
 def codec_to_keep(settings: Settings) -> str:
     """The codec that is asked for, or else the one that the collection has, or else the default."""
-    if settings.codec != "auto":
-        return settings.codec
-    return codec_of(settings.data_dir) or DEFAULT_CODEC
+    return settings.named_codec or codec_of(settings.data_dir) or DEFAULT_CODEC
 
 
 def _matcher(bundle: Bundle, settings: Settings, codec: str) -> Matcher:

@@ -23,7 +23,7 @@ def encode_text(collection: Collection, text: str) -> Encoded:
 
 
 def encode_picture(collection: Collection, data: bytes, to_store: bool = False) -> Encoded:
-    """One picture's file, about 80 ms. Raises PictureError. to_store: as of the matcher."""
+    """One picture's file, some 250 ms. Raises PictureError. to_store: as of the matcher."""
     picture = read_picture(data, collection.settings)
     return collection.matcher.encode_pictures([picture], to_store)[0]
 

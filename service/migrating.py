@@ -31,8 +31,8 @@ class Migrated:
     """What became of a collection.
 
     before, after: fingerprints of the models. needed: False when it was of this model and codec
-    already. items: of each kind. embedded: by this run; earlier
-    runs did the others. errors: pairs of item and words; with any the collection is as it was.
+    already. items: of each kind. embedded: by this run; earlier runs did the others. errors: pairs
+    of item and words; with any the collection is as it was.
     space_kept: why the space of the old vectors was not given back to the disk, if it wasn't.
     """
 

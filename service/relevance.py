@@ -12,7 +12,14 @@ from service.errors import FieldProblem, InvalidFieldsError, NotFoundError
 from service.exchange import Relevance, Reranked, RerankQuery
 from service.fields import check_id, without_surrogates
 from service.running import Running
-from service.vectors import check_model, encode_all, is_picture, picture_of, text_problem
+from service.vectors import (
+    batch_size,
+    check_model,
+    encode_all,
+    is_picture,
+    picture_of,
+    text_problem,
+)
 
 FORMS = ("text", "image", "image_id", "text_id")
 
@@ -43,7 +50,7 @@ async def relevance(service: Running, asked: RerankQuery) -> Reranked:
     [query] = await service.encoders.run(
         encode_all, collection, [("/query", query_text)], to_store=False
     )
-    size = service.settings.encode_batch_pictures
+    size = batch_size(service, any(document.form == "image" for document in documents))
     encoded: list[Encoded] = []
     for start in range(0, len(documents), size):
         batch = documents[start : start + size]

@@ -4,7 +4,6 @@ Pages are cut from one ranking: the candidates as the re-ranker orders them, the
 in the order of the first stage. `cursor.py` says what a cursor remembers of it.
 """
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -145,8 +144,8 @@ def _among_candidates(
     first_stage = hits.scores[0][places]
     fetched = time.perf_counter()
     if cursor is not None:
-        # The pages before had scored so many, in these slices; now it is no matter of time.
-        deadline, count = None if ask.deadline is None else math.inf, cursor.reranked
+        # The pages before had scored so many; to score them again is no matter of time.
+        deadline, count = None, cursor.reranked
     else:
         deadline, count = ask.deadline, len(candidates) if does_rerank else 0
     ranking, scored = question.rank(first_stage, candidates, count, deadline)

@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         384, ge=16, le=4096, description="Longer side of the stored thumbnail."
     )
 
+    @property
+    def named_codec(self) -> str | None:
+        """The codec that is asked for by name; None for `auto`."""
+        return None if self.codec == "auto" else self.codec
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.default_candidates > self.max_candidates:

@@ -26,7 +26,7 @@ async def embeddings(service: Running, asked: EmbeddingsQuery) -> bytes:
     if asked.dimensions not in (None, own):
         detail = f"the vectors have {own} numbers and can't be shortened"
         raise InvalidFieldsError.one("/dimensions", detail)
-    size = service.settings.encode_batch_pictures
+    size = batch_size(service, any(map(is_picture, inputs)))
     encoded: list[Encoded] = []
     for start in range(0, len(inputs), size):
         batch = [
@@ -60,6 +60,12 @@ def picture_of(collection: Collection, text: str, pointer: str, to_store: bool) 
         raise
     except PictureError as error:
         raise InvalidFieldsError.one(pointer, str(error)) from error
+
+
+def batch_size(service: Running, has_pictures: bool) -> int:
+    """How many inputs are one job of an encoder."""
+    settings = service.settings
+    return settings.encode_batch_pictures if has_pictures else settings.encode_batch_texts
 
 
 def is_picture(text: str) -> bool:

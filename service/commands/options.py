@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
-from service.settings import Settings
+from service.settings import Codec, Device, Settings
 
 MOST_ERRORS_SHOWN = 20
 
@@ -18,11 +18,11 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of the collection.", show_default=False)
 ]
 DeviceName = Annotated[
-    Literal["auto", "cpu", "cuda"] | None,
+    Device | None,
     typer.Option("--device", help="Where to compute.", show_default=False),
 ]
 CodecName = Annotated[
-    Literal["auto", "float16", "int8", "compact"] | None,
+    Codec | None,
     typer.Option(
         "--codec",
         help="How region and word vectors are stored; a collection keeps its own.",

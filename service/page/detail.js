@@ -99,8 +99,7 @@ export class Detail {
       element("p", { class: "note" }, "Ticks are the other pictures of this search."),
       element("h3", {}, "Rank"),
       rank(result.rank_before, this.#at + 1),
-      ...tags(result),
-      ...concepts(result),
+      ...shared(result),
       ...source(result),
       element(
         "button",
@@ -192,23 +191,24 @@ function rank(before, after) {
 }
 
 /** @param {import("./api.js").Result} result */
-function tags(result) {
-  const shared = result.explanation?.tags ?? [];
-  if (shared.length === 0) return [];
-  const list = shared.map(({ tag, probability }) =>
-    element("li", {}, tag, element("small", {}, percent(probability))),
-  );
-  return [element("h3", {}, "Both are about"), element("ul", { class: "tags" }, ...list)];
+function shared({ explanation }) {
+  const { tags = [], concepts = [] } = explanation ?? {};
+  return [
+    ...named("Both are about", tags.map(({ tag, probability }) => [tag, probability])),
+    ...named("Both mean", concepts.map(({ concept, share }) => [concept.split(",")[0], share])),
+  ];
 }
 
-/** @param {import("./api.js").Result} result */
-function concepts(result) {
-  const shared = result.explanation?.concepts ?? [];
-  if (shared.length === 0) return [];
-  const list = shared.map(({ concept, share }) =>
-    element("li", {}, concept.split(",")[0], element("small", {}, percent(share))),
+/**
+ * @param {string} heading
+ * @param {[string, number][]} found  names and their shares
+ */
+function named(heading, found) {
+  if (found.length === 0) return [];
+  const list = found.map(([name, share]) =>
+    element("li", {}, name, element("small", {}, percent(share))),
   );
-  return [element("h3", {}, "Both mean"), element("ul", { class: "tags" }, ...list)];
+  return [element("h3", {}, heading), element("ul", { class: "tags" }, ...list)];
 }
 
 /** @param {import("./api.js").Result} result */
