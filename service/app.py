@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
+from itertools import chain
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -18,6 +19,7 @@ from service.problems import TABLE, headers_of, parameter_problems, problem_of, 
 from service.routes import exchange, images, operations, search, texts
 from service.running import Running, run
 from service.settings import Settings
+from service.watching import Watch
 
 
 def create_app(
@@ -41,9 +43,12 @@ def create_app(
         app.add_exception_handler(error, _known_error)
     app.add_exception_handler(RequestValidationError, _wrong_parameters)
     app.add_exception_handler(HTTPException, _refusal)
-    for module in (search, images, texts, exchange, operations):
-        app.include_router(module.router)
+    routers = [module.router for module in (search, images, texts, exchange, operations)]
+    for router in routers:
+        app.include_router(router)
     app.mount("/page", PageFiles(directory=PAGE_FOLDER), name="page")
+    # Outside of all others, so that what they refuse is counted, too.
+    app.add_middleware(Watch, routes=[*chain(*(one.routes for one in routers)), *app.routes])
     return app
 
 

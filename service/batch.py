@@ -20,6 +20,7 @@ async def search_all(service: Running, batch: BatchQuery) -> bytes:
     if len(batch.queries) > limit:
         detail = f"at most {limit:,} searches in one request, not {len(batch.queries):,}"
         raise InvalidFieldsError.one("/queries", detail)
+    service.collection.metrics.request_items("/search/batch", len(batch.queries))
     outcomes: list[bytes] = [b""] * len(batch.queries)
     waiting = enumerate(batch.queries)
     # No more at once than there are encoders, so that one batch doesn't fill the queues.

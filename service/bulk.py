@@ -32,6 +32,7 @@ async def add_texts(service: Running, request: BulkTexts) -> BulkResponse:
     if len(request.items) > limit:
         detail = f"at most {limit:,} items in one request, not {len(request.items):,}"
         raise InvalidFieldsError.one("/items", detail)
+    service.collection.metrics.request_items("/texts:bulk", len(request.items))
     taken: set[str] = set()
     size = service.settings.encode_batch_texts
     outcomes: list[Outcome] = []
@@ -51,6 +52,7 @@ async def add_pictures(service: Running, form: BulkPicturesForm) -> BulkResponse
     if len(entries) != len(parts):
         detail = f"one entry for each file: {len(parts)}, not {len(entries)}"
         raise InvalidFieldsError.one("/items", detail)
+    service.collection.metrics.request_items("/images:bulk", len(parts))
     taken: set[str] = set()
     size = service.settings.encode_batch_pictures
     outcomes: list[Outcome] = []

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from model.bundle import Bundle, load_bundle
 from model.codecs import DEFAULT_CODEC
 from model.matcher import Matcher
 from service.errors import StartError
+from service.metrics import Metrics
 from service.settings import Device, Settings
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Collection:
-    """The model, the index that holds what it encoded, and the settings of both."""
+    """The model, the index that holds what it encoded, the settings of both, what is measured."""
 
     settings: Settings
     matcher: Matcher
     index: Index
     device: Literal["cpu", "cuda"]
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @contextmanager

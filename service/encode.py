@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -17,15 +18,35 @@ from service.settings import Settings
 DATA_URL = re.compile(r"\s*data:[^,]{0,256};base64,", re.IGNORECASE)
 
 
+def encode_texts(
+    collection: Collection, texts: Sequence[str], to_store: bool = True
+) -> list[Encoded]:
+    """Sentences encoded together. to_store: as of the matcher."""
+    if not texts:
+        return []
+    collection.metrics.encoding("text", len(texts))
+    return collection.matcher.encode_texts(texts, to_store)
+
+
+def encode_pictures(
+    collection: Collection, pictures: Sequence[Image.Image], to_store: bool = True
+) -> list[Encoded]:
+    """Upright RGB pictures encoded together. to_store: as of the matcher."""
+    if not pictures:
+        return []
+    collection.metrics.encoding("image", len(pictures))
+    return collection.matcher.encode_pictures(pictures, to_store)
+
+
 def encode_text(collection: Collection, text: str) -> Encoded:
     """One sentence, about 5 ms."""
-    return collection.matcher.encode_texts([text], to_store=False)[0]
+    return encode_texts(collection, [text], to_store=False)[0]
 
 
 def encode_picture(collection: Collection, data: bytes, to_store: bool = False) -> Encoded:
     """One picture's file, some 250 ms. Raises PictureError. to_store: as of the matcher."""
     picture = read_picture(data, collection.settings)
-    return collection.matcher.encode_pictures([picture], to_store)[0]
+    return encode_pictures(collection, [picture], to_store)[0]
 
 
 def encode_region(collection: Collection, data: bytes, region: Box | None) -> Encoded:
@@ -33,7 +54,7 @@ def encode_region(collection: Collection, data: bytes, region: Box | None) -> En
     if region is None:
         return encode_picture(collection, data)
     picture = crop(read_picture(data, collection.settings), region)
-    return in_whole(collection.matcher.encode_pictures([picture], to_store=False)[0], region)
+    return in_whole(encode_pictures(collection, [picture], to_store=False)[0], region)
 
 
 def encode_stored(collection: Collection, image_id: str) -> Encoded:

@@ -17,7 +17,7 @@ from model.errors import PictureError
 from model.matcher import Encoded
 from model.picture import thumbnail
 from service.collection import Collection
-from service.encode import read_picture
+from service.encode import encode_pictures, encode_texts, read_picture
 from service.errors import InvalidFieldsError
 from service.fields import MAX_CAPTIONS, check_id
 
@@ -78,7 +78,7 @@ def prepare_pictures(collection: Collection, pictures: Sequence[NewPicture]) -> 
         for picture, hash_, record in zip(pictures, hashes, known, strict=True)
     ]
     new = [picture for picture in opened if isinstance(picture, Image.Image)]
-    encoded = iter(collection.matcher.encode_pictures(new) if new else [])
+    encoded = iter(encode_pictures(collection, new))
     prepared = []
     for item, id_, hash_, record, picture in zip(pictures, ids, hashes, known, opened, strict=True):
         match picture:
@@ -108,7 +108,7 @@ def prepare_texts(collection: Collection, texts: Sequence[NewText]) -> list[Prep
         for text, error, there in zip(texts, errors, stored, strict=True)
         if error is None and not there
     ]
-    encoded = iter(collection.matcher.encode_texts(new) if new else [])
+    encoded = iter(encode_texts(collection, new))
     prepared = []
     for text, id_, hash_, record, error, there in zip(
         texts, ids, hashes, known, errors, stored, strict=True

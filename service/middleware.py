@@ -1,7 +1,7 @@
 """What every request passes: its id, its size, where it comes from, and headers that protect.
 
-Plain ASGI, outermost first: `Envelope` (request id, security headers, the last resort for errors),
-then `Gate` (host name, other sites, body size).
+Plain ASGI, outermost first: `Watch` of `watching.py`, `Envelope` (request id, security headers, the
+last resort for errors), then `Gate` (host name, other sites, body size).
 """
 
 import logging

@@ -92,7 +92,7 @@ def _add_problems(method: str, path: str, operation: dict[str, Any]) -> None:
     if path.startswith("/search/") and path != "/search/batch":
         responses["409"] = _problem("The cursor belongs to another search.")
         responses["410"] = _problem("The index has changed since the cursor was made.")
-    if path != "/healthz":
+    if path not in ("/healthz", "/metrics"):
         responses["503"] = _problem(BUSY)
 
 

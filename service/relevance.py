@@ -8,6 +8,7 @@ import numpy as np
 
 from model.matcher import Encoded, Kind
 from service.collection import Collection
+from service.encode import encode_texts
 from service.errors import FieldProblem, InvalidFieldsError, NotFoundError
 from service.exchange import Relevance, Reranked, RerankQuery
 from service.fields import check_id, without_surrogates
@@ -46,6 +47,7 @@ async def relevance(service: Running, asked: RerankQuery) -> Reranked:
     collection = service.collection
     check_model(collection, asked.model)
     documents = _documents(asked, service)
+    collection.metrics.request_items("/rerank", len(documents))
     query_text = without_surrogates(asked.query)
     [query] = await service.encoders.run(
         encode_all, collection, [("/query", query_text)], to_store=False
@@ -126,7 +128,7 @@ def _document(value: Any, pointer: str, longest: int) -> Document:
 def _encoded(collection: Collection, documents: Sequence[Document]) -> list[Encoded]:
     matcher = collection.matcher
     texts = [document.value for document in documents if document.form == "text"]
-    coded = iter(matcher.encode_texts(texts) if texts else [])
+    coded = iter(encode_texts(collection, texts))
     encoded = []
     for document in documents:
         match document.form:

@@ -8,7 +8,7 @@ so that writes are in one order and a read followed by a write there is atomic.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -20,7 +20,7 @@ from service.pool import BoundedPool
 from service.queries import Direction
 from service.question import Given, Question, encode_question
 from service.results import answer, to_json
-from service.search import ask_of, search
+from service.search import Found, ask_of, search
 from service.settings import Settings
 
 
@@ -39,6 +39,11 @@ class Running:
         """The settings that the service started with."""
         return self.collection.settings
 
+    @property
+    def pools(self) -> dict[str, BoundedPool]:
+        """The pools by what they do."""
+        return {"encoding": self.encoders, "searching": self.searchers, "writing": self.writer}
+
     async def search(
         self, direction: Direction, given: Given, upload: bytes | None = None
     ) -> bytes:
@@ -55,11 +60,19 @@ class Running:
 
         question, encode_s = await self.encoders.run(encode)
 
-        def find() -> bytes:
+        def find() -> tuple[Found, bytes]:
             found = search(self.collection, question, ask, encode_s)
-            return to_json(answer(self.collection, question, ask, found))
+            return found, to_json(answer(self.collection, question, ask, found))
 
-        return await self.searchers.run(find)
+        found, body = await self.searchers.run(find)
+        self.collection.metrics.search(
+            direction,
+            {**asdict(found.took), "total": time.perf_counter() - ask.begun},
+            found.reranked,
+            found.degraded,
+            found.no_match,
+        )
+        return body
 
     async def add(self, kind: Kind, prepare: Callable[[], list[Prepared]]) -> list[Outcome]:
         """Prepares items off the event loop, then writes them in one transaction."""
@@ -81,7 +94,7 @@ def run(settings: Settings) -> Iterator[Running]:
         try:
             yield running
         finally:
-            for pool in (running.encoders, running.searchers, running.writer):
+            for pool in running.pools.values():
                 pool.close()
 
 

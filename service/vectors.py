@@ -10,7 +10,7 @@ import numpy as np
 from model.errors import PictureError, PictureTooLargeError
 from model.matcher import Encoded
 from service.collection import Collection
-from service.encode import DATA_URL, encode_picture, from_base64
+from service.encode import DATA_URL, encode_picture, encode_texts, from_base64
 from service.errors import FieldProblem, InvalidFieldsError, NotFoundError
 from service.exchange import Embedding, Embeddings, EmbeddingsQuery, Usage
 from service.fields import without_surrogates
@@ -22,6 +22,7 @@ async def embeddings(service: Running, asked: EmbeddingsQuery) -> bytes:
     collection = service.collection
     check_model(collection, asked.model)
     inputs = _inputs(asked.input, service)
+    collection.metrics.request_items("/v1/embeddings", len(inputs))
     own = collection.matcher.dimension - 1
     if asked.dimensions not in (None, own):
         detail = f"the vectors have {own} numbers and can't be shortened"
@@ -45,7 +46,7 @@ def encode_all(
     to_store: as of `Matcher.encode_texts`. Raises InvalidFieldsError and PictureTooLargeError.
     """
     texts = [text for _, text in inputs if not is_picture(text)]
-    coded = iter(collection.matcher.encode_texts(texts, to_store) if texts else [])
+    coded = iter(encode_texts(collection, texts, to_store))
     return [
         picture_of(collection, text, pointer, to_store) if is_picture(text) else next(coded)
         for pointer, text in inputs

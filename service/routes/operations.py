@@ -2,10 +2,12 @@
 
 import time
 
-from fastapi import APIRouter, Depends
-from starlette.responses import FileResponse
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.responses import FileResponse, PlainTextResponse
 
 from service import __version__
+from service.collectors import exposition
 from service.listing import tags
 from service.pages import PAGE_FOLDER
 from service.parameters import JsonFilter, KindOf, only_parameters
@@ -67,9 +69,15 @@ async def stats(service: Service) -> Stats:
         uptime_s=round(time.monotonic() - service.started, 1),
         counts=found["counts"],
         index=IndexStats.model_validate(found),
-        queues={
-            "encoding": service.encoders.load(),
-            "searching": service.searchers.load(),
-            "writing": service.writer.load(),
-        },
+        queues={name: pool.load() for name, pool in service.pools.items()},
     )
+
+
+@router.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
+def metrics(service: Service) -> Response:
+    """Everything that is measured, in Prometheus's text format.
+
+    It waits for no queue, so it answers when all of them are full.
+    """
+    # Not a coroutine: the framework runs it on a thread beside the pools, since it reads the disk.
+    return Response(exposition(service), media_type=CONTENT_TYPE_PLAIN_0_0_4)
