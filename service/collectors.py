@@ -27,6 +27,9 @@ class _Scrape(Collector):
         collection = self._running.collection
         yield from _without_birthdays(collection.metrics.registry)
         yield _model(self._running)
+        yield GaugeMetricFamily(
+            "sightline_draining", "1 once the service was told to stop.", self._running.drain.begun
+        )
         yield from _pools(self._running)
         yield from _index(collection.index.stats())
 

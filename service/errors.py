@@ -12,6 +12,7 @@ ServiceError
 ├── CrossSiteError            another site's page asks for a change
 ├── OtherHostError            asked under a name that isn't this machine's own
 ├── OverloadedError           the queue is full
+├── DrainingError             not ready: the service is about to stop
 └── StartError                the service or a command can't start as asked
 """
 
@@ -94,6 +95,10 @@ class OverloadedError(ServiceError):
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class DrainingError(ServiceError):
+    """The service was told to stop; it answers a while longer, but isn't ready for more."""
 
 
 class StartError(ServiceError):

@@ -50,6 +50,7 @@ NAMING_ITEMS = (
     *("/v1/embeddings", "/rerank"),
 )
 BUSY = "Too many requests wait already; `Retry-After` says when to come back."
+DRAINING = "The service is about to stop, or too many requests wait already."
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def _add_problems(method: str, path: str, operation: dict[str, Any]) -> None:
         responses["409"] = _problem("The cursor belongs to another search.")
         responses["410"] = _problem("The index has changed since the cursor was made.")
     if path not in ("/healthz", "/metrics"):
-        responses["503"] = _problem(BUSY)
+        responses["503"] = _problem(DRAINING if path == "/readyz" else BUSY)
 
 
 def _problem(description: str) -> dict[str, Any]:

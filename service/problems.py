@@ -46,6 +46,7 @@ TABLE: tuple[tuple[type[Exception], Kind], ...] = (
     (errors.CrossSiteError, Kind(403, "cross-site", "Another site may not change this collection")),
     (errors.OtherHostError, Kind(421, "other-host", "The service answers under another name")),
     (errors.OverloadedError, Kind(503, "overloaded", "The service is busy")),
+    (errors.DrainingError, Kind(503, "draining", "The service is about to stop")),
     (PictureTooLargeError, Kind(413, "picture-too-large", "The picture is too large", "/image")),
     (PictureError, Kind(422, "bad-picture", "The file is not a readable picture", "/image")),
     (RecordError, Kind(422, "bad-record", "The item can't be stored")),

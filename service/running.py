@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 
 from index.records import Kind
 from service.collection import Collection, open_collection
+from service.draining import Drain
 from service.ingest import Outcome, Prepared, store
 from service.pool import BoundedPool
 from service.queries import Direction
@@ -32,6 +33,7 @@ class Running:
     encoders: BoundedPool
     searchers: BoundedPool
     writer: BoundedPool
+    drain: Drain = field(default_factory=Drain)
     started: float = field(default_factory=time.monotonic)
 
     @property

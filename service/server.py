@@ -11,6 +11,7 @@ import uvicorn
 
 from service.app import create_app
 from service.collection import Collection
+from service.draining import DrainingServer
 from service.errors import StartError
 from service.running import run
 from service.settings import Settings
@@ -21,7 +22,9 @@ Announce = Callable[[str], None]
 
 
 def serve(settings: Settings, prepare: Callable[[Collection], None], announce: Announce) -> None:
-    """Serves until SIGINT or SIGTERM; running requests get `shutdown_grace_s` to finish.
+    """Serves until SIGINT, or `drain_delay_s` after SIGTERM.
+
+    Running requests then get `shutdown_grace_s` to finish.
 
     prepare: called with the open collection before the first request. announce: called with the
     address once everything is loaded. Raises StartError when the address is taken, and what
@@ -32,7 +35,7 @@ def serve(settings: Settings, prepare: Callable[[Collection], None], announce: A
     )
     with bound_socket(settings.host, settings.port) as listener, run(settings) as running:
         prepare(running.collection)
-        server = uvicorn.Server(
+        server = DrainingServer(
             uvicorn.Config(
                 create_app(settings, nullcontext(running)),
                 loop="uvloop",
@@ -44,7 +47,9 @@ def serve(settings: Settings, prepare: Callable[[Collection], None], announce: A
                 log_level="warning",
                 server_header=False,
                 timeout_graceful_shutdown=settings.shutdown_grace_s,
-            )
+            ),
+            running.drain,
+            settings.drain_delay_s,
         )
         # uvicorn puts these aside while it runs, and repeats the signal that stopped it once it has
         # finished; with its own handler in their place that does no more harm.

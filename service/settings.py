@@ -48,6 +48,13 @@ class Settings(BaseSettings):
     shutdown_grace_s: int = Field(
         10, ge=0, le=600, description="Time that running requests get to finish on shutdown."
     )
+    drain_delay_s: int = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Time that the service goes on answering after SIGTERM, while `/readyz` says "
+        "that it is about to stop: what a load balancer needs to notice. A second signal skips it.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line that is written."
     )

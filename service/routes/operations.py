@@ -8,6 +8,7 @@ from starlette.responses import FileResponse, PlainTextResponse
 
 from service import __version__
 from service.collectors import exposition
+from service.errors import DrainingError
 from service.listing import tags
 from service.pages import PAGE_FOLDER
 from service.parameters import JsonFilter, KindOf, only_parameters
@@ -38,7 +39,9 @@ async def healthz() -> Health:
 
 @router.get("/readyz", tags=["operations"])
 async def readyz(service: Service) -> Readiness:
-    """The model and the index are loaded, and the index answers."""
+    """The model and the index are loaded and answer, and nobody told the service to stop."""
+    if service.drain.begun:
+        raise DrainingError("the service was told to stop; send new requests elsewhere")
     collection = service.collection
     stats = await service.searchers.run(collection.index.stats)
     return Readiness(

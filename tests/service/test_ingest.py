@@ -44,9 +44,9 @@ def test_what_is_stored_is_not_encoded_again(
     encodings: list[int] = []
     encode = Matcher.encode_pictures
 
-    def counted(self: Matcher, pictures: Any) -> Any:
+    def counted(self: Matcher, pictures: Any, *options: Any) -> Any:
         encodings.append(len(pictures))
-        return encode(self, pictures)
+        return encode(self, pictures, *options)
 
     monkeypatch.setattr(Matcher, "encode_pictures", counted)
     assert add_pictures(collection, NewPicture(jpeg(1), "a"), NewPicture(jpeg(2), "b")) == [
