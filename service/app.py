@@ -21,6 +21,9 @@ from service.running import Running, run
 from service.settings import Settings
 from service.watching import Watch
 
+# The framework's would put paths and queries, with the ids and filters in them, into spans.
+OWN_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
+
 
 def create_app(
     settings: Settings, opening: AbstractContextManager[Running] | None = None
@@ -33,7 +36,9 @@ def create_app(
             app.state.running = running
             yield
 
-    app = FastAPIOffline(title=openapi.TITLE, lifespan=lifespan, redirect_slashes=False)
+    app = FastAPIOffline(
+        title=openapi.TITLE, lifespan=lifespan, redirect_slashes=False, telemetry=OWN_TELEMETRY
+    )
     cut_outside_links(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     # The last one added is the outermost.

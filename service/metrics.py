@@ -92,9 +92,13 @@ class Metrics:
         for kind in get_args(Kind):
             self._encoded_together.labels(kind)
 
-    def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request that was answered. route: its template, such as `/images/{id}`."""
-        labels = (route, method, str(status))
+    def request(self, route: str | None, method: str | None, status: int, seconds: float) -> None:
+        """A request that was answered.
+
+        route: a template, such as `/images/{id}`; None where none fits. method: None for one that
+        a client made up.
+        """
+        labels = (route or "none", method or "other", str(status))
         self._requests.labels(*labels).inc()
         self._request_seconds.labels(*labels).observe(seconds)
 

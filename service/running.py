@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -23,16 +23,21 @@ from service.question import Given, Question, encode_question
 from service.results import answer, to_json
 from service.search import Found, ask_of, search
 from service.settings import Settings
+from service.tracing import tracing
+
+if TYPE_CHECKING:
+    from service.spans import Spans
 
 
 @dataclass(frozen=True)
 class Running:
-    """What hangs on the app while it serves."""
+    """What hangs on the app while it serves. spans: None where nothing is traced."""
 
     collection: Collection
     encoders: BoundedPool
     searchers: BoundedPool
     writer: BoundedPool
+    spans: "Spans | None" = None
     drain: Drain = field(default_factory=Drain)
     started: float = field(default_factory=time.monotonic)
 
@@ -55,12 +60,12 @@ class Running:
         """
         ask = ask_of(given, self.collection, time.perf_counter())
 
-        def encode() -> tuple[Question, float]:
+        def encode() -> tuple[Question, float, float]:
             begun = time.perf_counter()
             question = encode_question(self.collection, direction, given, upload)
-            return question, time.perf_counter() - begun
+            return question, begun, time.perf_counter() - begun
 
-        question, encode_s = await self.encoders.run(encode)
+        question, encode_begun, encode_s = await self.encoders.run(encode)
 
         def find() -> tuple[Found, bytes]:
             found = search(self.collection, question, ask, encode_s)
@@ -74,6 +79,8 @@ class Running:
             found.degraded,
             found.no_match,
         )
+        if self.spans is not None:
+            self.spans.search(direction, encode_begun, found)
         return body
 
     async def add(self, kind: Kind, prepare: Callable[[], list[Prepared]]) -> list[Outcome]:
@@ -84,14 +91,18 @@ class Running:
 
 @contextmanager
 def run(settings: Settings) -> Iterator[Running]:
-    """Opens everything and closes it in order: first the work, then what it works on."""
-    with open_collection(settings) as collection:
+    """Opens everything and closes it in order: first the work, then what it works on.
+
+    Raises what `open_collection` raises, and StartError when traces are wanted and can't be made.
+    """
+    with tracing() as spans, open_collection(settings) as collection:
         retry = settings.retry_after_s
         running = Running(
             collection,
             BoundedPool("encoding", settings.encoder_workers, settings.encoder_queue, retry),
             BoundedPool("searching", settings.search_workers, settings.search_queue, retry),
             BoundedPool("writing", 1, settings.write_queue, retry),
+            spans,
         )
         try:
             yield running

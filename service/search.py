@@ -55,7 +55,7 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found, best first."""
+    """What a search found, best first. begun: its first stage, on `time.perf_counter`'s clock."""
 
     matches: list[Match]
     candidates: int
@@ -64,6 +64,7 @@ class Found:
     no_match: bool
     generation: int
     next_cursor: str | None
+    begun: float
     took: Seconds
 
 
@@ -176,6 +177,7 @@ def _among_candidates(
         no_match=no_match,
         generation=hits.generation,
         next_cursor=_within(following, collection.settings),
+        begun=begun,
         took=Seconds(encode_s, searched - begun, fetched - searched, ranked - fetched),
     )
 
@@ -222,6 +224,7 @@ def _after_candidates(
         no_match=cursor.no_match,
         generation=hits.generation,
         next_cursor=_within(following, collection.settings),
+        begun=begun,
         took=Seconds(encode_s, searched - begun, fetched - searched, ranked - fetched),
     )
 

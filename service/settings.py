@@ -1,6 +1,6 @@
 """Every setting, in one frozen object, read once at start from flags and `SIGHTLINE_*` variables.
 
-Nothing below this file reads the environment.
+Nothing below this file reads the environment, except for OpenTelemetry's own (`tracing.py`).
 """
 
 import ipaddress

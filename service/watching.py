@@ -1,7 +1,8 @@
-"""The outermost middleware: every request is counted and timed, refused ones too."""
+"""The outermost middleware: every request is counted, timed and traced, refused ones too."""
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,11 +12,10 @@ from service.running import Running
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # Of a request whose client was gone before there was an answer; nginx's number for it.
 HUNG_UP = 499
-NO_ROUTE = "none"
 
 
 class Watch:
-    """Tells `Metrics` of each request by the template of its route, its method and its status.
+    """Tells `Metrics`, and `Spans` if there are, the route, method and status of each request.
 
     routes: all there are. They are looked through for requests that were refused before one was
     chosen, and for files.
@@ -42,20 +42,19 @@ class Watch:
                 status = message["status"]
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_and_note)
-        finally:
-            took = time.perf_counter() - begun
-            route = scope.get("route") or self._route_of(asked)
-            template = getattr(route, "path", NO_ROUTE)
-            running.collection.metrics.request(template, method_of(scope), status, took)
+        spans = running.spans
+        with nullcontext() if spans is None else spans.request(scope) as span:
+            try:
+                await self._app(scope, receive, send_and_note)
+            finally:
+                took = time.perf_counter() - begun
+                method = scope["method"] if scope["method"] in METHODS else None
+                route = scope.get("route") or self._route_of(asked)
+                template: str | None = getattr(route, "path", None)
+                running.collection.metrics.request(template, method, status, took)
+                if spans is not None and span is not None:
+                    spans.answered(span, scope, method, template, status)
 
     def _route_of(self, asked: Scope) -> BaseRoute | None:
         matches = (route for route in self._routes if route.matches(asked)[0] is not Match.NONE)
         return next(matches, None)
-
-
-def method_of(scope: Scope) -> str:
-    """The method, or `other` for one that a client made up."""
-    method: str = scope["method"]
-    return method if method in METHODS else "other"
