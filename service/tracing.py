@@ -5,7 +5,7 @@ no settings of ours. Without them nothing of the packages is imported.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,19 +14,25 @@ from service.errors import StartError
 if TYPE_CHECKING:
     from service.spans import Spans
 
+PROTOCOL = "http/protobuf"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 @contextmanager
 def tracing() -> Iterator["Spans | None"]:
     """What makes spans and sends the last of them at the end; None when none are wanted.
 
-    Raises StartError when they are wanted and OpenTelemetry's packages are missing.
+    Raises StartError when they are wanted and OpenTelemetry's packages are missing, or in another
+    protocol than OTLP over HTTP.
     """
-    wanted = next((name for name in ENDPOINTS if os.environ.get(name)), None)
+    wanted = _first_set(ENDPOINTS)
     if wanted is None:
         yield None
         return
+    protocol = _first_set(PROTOCOLS)
+    if protocol is not None and os.environ[protocol] != PROTOCOL:
+        raise StartError(f"{protocol}: expected {PROTOCOL}, not {os.environ[protocol]!r}")
     try:
         from service.spans import Spans
     except ModuleNotFoundError as error:
@@ -39,3 +45,7 @@ def tracing() -> Iterator["Spans | None"]:
         yield spans
     finally:
         spans.close()
+
+
+def _first_set(names: Sequence[str]) -> str | None:
+    return next((name for name in names if os.environ.get(name)), None)

@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from service.errors import StartError
 from service.spans import CLOSING_S
 from service.tracing import tracing
 from tests.helpers import ServerStarter, is_ready, jpeg, wait_until
@@ -217,3 +218,13 @@ def test_a_receiver_that_is_not_there_does_not_hold_up_the_end(
             with spans.request({"headers": []}):
                 begun = time.monotonic()
         assert time.monotonic() - begun < CLOSING_S + 3
+
+
+def test_another_protocol_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    with (
+        pytest.raises(StartError, match=r"OTLP_PROTOCOL: expected http/protobuf, not 'grpc'"),
+        tracing(),
+    ):
+        pytest.fail("it was accepted")
