@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from service import openapi
 from service.documentation import cut_outside_links
 from service.errors import InvalidFieldsError
+from service.guard import Guard
+from service.keys import Keyring, read_keyring
 from service.middleware import Envelope, Gate, answer_http_exception, request_id_of
 from service.pages import PAGE_FOLDER, PageFiles
 from service.problems import TABLE, headers_of, parameter_problems, problem_of, respond
@@ -21,9 +23,15 @@ from service.settings import Settings
 
 
 def create_app(
-    settings: Settings, opening: AbstractContextManager[Running] | None = None
+    settings: Settings,
+    opening: AbstractContextManager[Running] | None = None,
+    keyring: Keyring | None = None,
 ) -> FastAPI:
-    """The application. Its lifespan enters `opening`, by default one that opens everything."""
+    """The application.
+
+    opening: entered by its lifespan, by default one that opens everything. keyring: by default the
+    one that the settings name. Raises StartError for keys that can't be read.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -36,6 +44,7 @@ def create_app(
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     # The last one added is the outermost.
     app.add_middleware(Gate, settings=settings)
+    app.add_middleware(Guard, keyring=read_keyring(settings) if keyring is None else keyring)
     app.add_middleware(Envelope)
     for error, _ in TABLE:
         app.add_exception_handler(error, _known_error)

@@ -1,7 +1,7 @@
 """What every request passes: its id, its size, where it comes from, and headers that protect.
 
 Plain ASGI, outermost first: `Envelope` (request id, security headers, the last resort for errors),
-then `Gate` (host name, other sites, body size).
+then `Guard` of guard.py (keys), then `Gate` (host name, other sites, body size).
 """
 
 import logging
@@ -128,12 +128,12 @@ class Gate:
 
     def _refusals(self, method: str, headers: Headers, limit: int) -> Iterator[ServiceError]:
         host = headers.get("host", "")
-        if not self._settings.allow_open_network and not is_loopback(_name_of(host)):
+        if not self._settings.faces_the_network and not is_loopback(_name_of(host)):
             # A page whose own name was made to lead here (DNS rebinding) counts as this service's
             # page for a browser, but can't hide that name.
             yield OtherHostError(
                 f"this service answers as localhost, not as {host!r}; behind a proxy, set "
-                "SIGHTLINE_ALLOW_OPEN_NETWORK=true"
+                "SIGHTLINE_KEYS_FILE, or SIGHTLINE_ALLOW_OPEN_NETWORK=true"
             )
         if method in CHANGING_METHODS and _is_cross_site(headers, host):
             origin = headers.get("origin", "another site")

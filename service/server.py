@@ -12,6 +12,7 @@ import uvicorn
 from service.app import create_app
 from service.collection import Collection
 from service.errors import StartError
+from service.keys import read_keyring
 from service.running import run
 from service.settings import Settings
 
@@ -24,17 +25,18 @@ def serve(settings: Settings, prepare: Callable[[Collection], None], announce: A
     """Serves until SIGINT or SIGTERM; running requests get `shutdown_grace_s` to finish.
 
     prepare: called with the open collection before the first request. announce: called with the
-    address once everything is loaded. Raises StartError when the address is taken, and what
-    opening the collection raises: in both cases before anything is served.
+    address once everything is loaded. Raises StartError when the address is taken or the
+    keys are damaged, and what opening the collection raises: all before anything is served.
     """
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    keyring = read_keyring(settings)
     with bound_socket(settings.host, settings.port) as listener, run(settings) as running:
         prepare(running.collection)
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(settings, nullcontext(running)),
+                create_app(settings, nullcontext(running), keyring),
                 loop="uvloop",
                 http="httptools",
                 lifespan="on",

@@ -42,8 +42,16 @@ class Settings(BaseSettings):
     allow_open_network: bool = Field(
         False,
         description="Listen on an address that is not loopback, and answer under any host name, "
-        "although there are no API keys: for a container whose port is published on loopback, or "
-        "behind a proxy that checks.",
+        "also without API keys: for a container whose port is published on loopback, or behind a "
+        "proxy that checks.",
+    )
+    keys_file: Path | None = Field(
+        None,
+        description="File of API keys, one `name access sha256:digest` a line, as `sightline key` "
+        "writes it. With keys, requests need one, and the service may listen on any address.",
+    )
+    keys: str | None = Field(
+        None, description="The same entries, separated by commas, beside those of the file."
     )
     shutdown_grace_s: int = Field(
         10, ge=0, le=600, description="Time that running requests get to finish on shutdown."
@@ -137,6 +145,16 @@ class Settings(BaseSettings):
         """The codec that is asked for by name; None for `auto`."""
         return None if self.codec == "auto" else self.codec
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether requests need a key."""
+        return self.keys_file is not None or self.keys is not None
+
+    @property
+    def faces_the_network(self) -> bool:
+        """Whether other machines may ask, under any host name, since keys or a proxy guard it."""
+        return self.allow_open_network or self.has_keys
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.default_candidates > self.max_candidates:
@@ -144,11 +162,12 @@ class Settings(BaseSettings):
                 f"default_candidates ({self.default_candidates}) is above "
                 f"max_candidates ({self.max_candidates})"
             )
-        if not self.allow_open_network and not is_loopback(self.host):
+        if not self.faces_the_network and not is_loopback(self.host):
             raise ValueError(
                 f"host {self.host} is reachable from other machines and there are no API keys; "
-                "listen on 127.0.0.1, or set SIGHTLINE_ALLOW_OPEN_NETWORK=true if something in "
-                "front of the service keeps strangers out"
+                "listen on 127.0.0.1, make a key with `sightline key` and set SIGHTLINE_KEYS_FILE, "
+                "or set SIGHTLINE_ALLOW_OPEN_NETWORK=true if something in front of the service "
+                "keeps strangers out"
             )
         return self
 
