@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from service import openapi
-from service.documentation import cut_outside_links
+from service.documentation import serve_documentation
 from service.errors import InvalidFieldsError
 from service.guard import Guard
 from service.keys import Keyring, read_keyring
@@ -39,8 +39,14 @@ def create_app(
             app.state.running = running
             yield
 
-    app = FastAPIOffline(title=openapi.TITLE, lifespan=lifespan, redirect_slashes=False)
-    cut_outside_links(app)
+    app = FastAPIOffline(
+        docs_url=None,
+        redoc_url=None,
+        title=openapi.TITLE,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    serve_documentation(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     # The last one added is the outermost.
     app.add_middleware(Gate, settings=settings)

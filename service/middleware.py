@@ -17,30 +17,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import BodyTooLargeError, CrossSiteError, OtherHostError, ServiceError
+from service.policies import HEADERS, policy_for
 from service.problems import problem_of, problem_of_status, respond
 from service.settings import Settings, is_loopback
 
 log = logging.getLogger("sightline.http")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-# Swagger UI and ReDoc start from an inline script, style their elements inline, and ReDoc
-# searches in a worker made from a blob. They show nothing that a user uploaded.
-DOCS_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
-DOCS_PATHS = ("/docs", "/redoc")
 # Where JSON may hold pictures in base64.
 PICTURE_PATHS = (
     *("/search/image-to-text", "/search/image-to-image", "/search/batch"),
@@ -67,7 +50,6 @@ class Envelope:
             return
         request_id = _taken_or_new(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
-        policy = DOCS_POLICY if scope["path"].startswith(DOCS_PATHS) else PAGE_POLICY
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -76,8 +58,8 @@ class Envelope:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                headers["Content-Security-Policy"] = policy
-                for name, value in SECURITY_HEADERS.items():
+                headers.setdefault("Content-Security-Policy", policy_for(scope["path"]))
+                for name, value in HEADERS.items():
                     headers[name] = value
             await send(message)
 
