@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from service import openapi
+from service.access_log import AccessLog
 from service.documentation import serve_documentation
 from service.errors import InvalidFieldsError
 from service.guard import Guard
@@ -52,6 +53,7 @@ def create_app(
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Guard, keyring=read_keyring(settings) if keyring is None else keyring)
     app.add_middleware(Envelope)
+    app.add_middleware(AccessLog)
     for error, _ in TABLE:
         app.add_exception_handler(error, _known_error)
     app.add_exception_handler(RequestValidationError, _wrong_parameters)

@@ -1,7 +1,7 @@
 """What every request passes: its id, its size, where it comes from, and headers that protect.
 
-Plain ASGI, outermost first: `Envelope` (request id, security headers, the last resort for errors),
-then `Guard` of guard.py (keys), then `Gate` (host name, other sites, body size).
+Plain ASGI, outermost first: `AccessLog` of access_log.py, `Envelope` (request id, security headers,
+the last resort for errors), `Guard` of guard.py (keys), `Gate` (host name, other sites, body size).
 """
 
 import logging
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access_log import route_of
 from service.errors import BodyTooLargeError, CrossSiteError, OtherHostError, ServiceError
 from service.policies import HEADERS, policy_for
 from service.problems import problem_of, problem_of_status, respond
@@ -50,6 +51,7 @@ class Envelope:
             return
         request_id = _taken_or_new(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
+        about = {"request_id": request_id}
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -66,12 +68,12 @@ class Envelope:
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            log.info("%s %s: the client hung up [%s]", scope["method"], scope["path"], request_id)
+            log.info("%s: the client hung up", _name_of_route(scope), extra=about)
         except Exception as error:
             if started:
                 raise
             # The one place that sees every unexpected error: logged whole, told without details.
-            log.exception("%s %s failed [%s]", scope["method"], scope["path"], request_id)
+            log.exception("%s failed", _name_of_route(scope), extra=about)
             await respond(problem_of(error), request_id)(scope, receive, send_with_headers)
 
 
@@ -141,6 +143,10 @@ def answer_http_exception(scope: Scope, error: HTTPException) -> Response:
     else:
         problem = problem_of_status(error.status_code, _refusal_in_words(scope, error))
     return respond(problem, request_id_of(scope), error.headers)
+
+
+def _name_of_route(scope: Scope) -> str:
+    return f"{scope['method']} {route_of(scope) or '(no route)'}"
 
 
 def _name_of(host: str) -> str:

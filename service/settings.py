@@ -10,6 +10,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.logs import LogFormat
+
 MEBIBYTE = 1024 * 1024
 Device = Literal["auto", "cpu", "cuda"]
 Codec = Literal["auto", "float16", "int8", "compact"]
@@ -57,7 +59,11 @@ class Settings(BaseSettings):
         10, ge=0, le=600, description="Time that running requests get to finish on shutdown."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe log line that is written."
+        "info",
+        description="Least severe log line that is written. Each request has one, of level `info`.",
+    )
+    log_format: LogFormat = Field(
+        "text", description="`text` for people, or `json`: one object a line."
     )
 
     torch_threads: int = Field(

@@ -213,4 +213,6 @@ async def test_errors_of_the_service_itself_are_500_with_an_id(
     response = await client.get("/stats")
     assert response.status_code == 500
     assert response.headers["x-request-id"] == json.loads(response.content)["request_id"]
-    assert response.headers["x-request-id"] in caplog.text
+    [failed] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert failed.request_id == response.headers["x-request-id"]  # type: ignore[attr-defined]
+    assert failed.exc_info is not None
