@@ -58,6 +58,13 @@ class Settings(BaseSettings):
     shutdown_grace_s: int = Field(
         10, ge=0, le=600, description="Time that running requests get to finish on shutdown."
     )
+    client_timeout_s: int = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Time after which a connection is closed if its request isn't complete, or its "
+        "answer not taken, and less than 16 KiB a second moved.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="Least severe log line that is written. Each request has one, of level `info`.",
