@@ -13,7 +13,7 @@ from service.app import create_app
 from service.collection import Collection
 from service.errors import StartError
 from service.keys import read_keyring
-from service.patience import patient_protocol
+from service.protocol import limited_protocol
 from service.running import run
 from service.settings import Settings
 
@@ -37,7 +37,7 @@ def serve(settings: Settings, prepare: Callable[[Collection], None], announce: A
             uvicorn.Config(
                 create_app(settings, nullcontext(running), keyring),
                 loop="uvloop",
-                http=patient_protocol(settings.client_timeout_s),
+                http=limited_protocol(settings.client_timeout_s),
                 ws="none",
                 lifespan="on",
                 # Our own (access_log.py) knows routes and keys, and leaves out what was asked.

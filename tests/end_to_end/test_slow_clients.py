@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from service.protocol import MAX_HEAD_BYTES
 from tests.helpers import Server, ServerStarter, is_ready, jpeg, wait_until
 
 HEAD = (
@@ -90,6 +91,29 @@ def test_a_refused_body_that_goes_on_is_ended_too(impatient: Server) -> None:
         answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("endless", [b"x" * 1000, b"X-Header: x\r\n" * 100], ids=["one", "many"])
+def test_headers_without_end_are_refused(impatient: Server, endless: bytes) -> None:
+    with closing(connect(impatient)) as connection:
+        connection.sendall(HEAD + b"X-Endless: ")
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            send_for_ever(connection, endless)
+    assert is_ready(impatient.url)
+
+
+def test_headers_that_are_too_long_are_told_so(impatient: Server) -> None:
+    with closing(connect(impatient)) as connection:
+        # One byte more than the limit, so that nothing is left unread when it is refused.
+        connection.sendall((HEAD + b"X-Long: ").ljust(MAX_HEAD_BYTES + 1, b"x"))
+        answer = read_to_end(connection)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"65,536 bytes" in answer
+
+
+def send_for_ever(connection: socket.socket, piece: bytes) -> None:
+    for _ in range(100_000):
+        connection.sendall(piece)
 
 
 def test_a_request_in_two_pieces_is_answered(impatient: Server) -> None:

@@ -1,33 +1,28 @@
-"""How long a slow client is waited for: uvicorn's protocol, with an end to trickling requests.
+"""uvicorn's protocol, with an end to what it would wait for or keep without one.
 
-uvicorn closes a connection that is idle between two requests, and waits for ever for the rest of a
-request that has begun, and for a client that doesn't take its answer. So each connection could be
-held for nothing. Here a window of time passes, and less than 16 KiB a second have moved in it: then
-the connection is closed. A request of n bytes is over after the window and n / 16 KiB seconds.
+uvicorn closes a connection that is idle between two requests. It waits for ever for the rest of a
+request that has begun, and for a client that doesn't take its answer, so each connection could be
+held for nothing; and it keeps headers of any length. Here a connection is closed when a window of
+time has passed and less than 16 KiB a second have moved in it, so a request of n bytes is over
+after the window and n / 16 KiB seconds; and when the head of a request is over 64 KiB.
 """
 
 import asyncio
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.problems import MEDIA_TYPE, TYPE_PREFIX
 
 LEAST_BYTES_PER_S = 16 * 1024
-TOO_SLOW = json.dumps(
-    {
-        "type": f"{TYPE_PREFIX}too-slow",
-        "title": "The request came too slowly",
-        "status": 408,
-        "detail": f"a request has to arrive at {LEAST_BYTES_PER_S:,} bytes a second or more",
-    }
-).encode()
+MAX_HEAD_BYTES = 64 * 1024
 
 
-def patient_protocol(window_s: float) -> type[HttpToolsProtocol]:
+def limited_protocol(window_s: float) -> type[HttpToolsProtocol]:
     """The protocol with a window of so many seconds."""
-    return type("PatientProtocol", (_PatientProtocol,), {"window_s": window_s})
+    return type("LimitedProtocol", (_LimitedProtocol,), {"window_s": window_s})
 
 
 class _Watch:
@@ -62,13 +57,15 @@ class _Watch:
             self.start(loop)
 
 
-class _PatientProtocol(HttpToolsProtocol):
+class _LimitedProtocol(HttpToolsProtocol):
     window_s: float
     _received = 0
+    _in_head = False
+    _head_began = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._request = _Watch(self.window_s, lambda: self._received, self._refuse)
+        self._request = _Watch(self.window_s, lambda: self._received, self._end)
         # What waits to be sent shrinks as it is taken.
         left = transport.get_write_buffer_size
         self._answer = _Watch(self.window_s, lambda: -left(), transport.abort)
@@ -83,11 +80,21 @@ class _PatientProtocol(HttpToolsProtocol):
         self._received += len(data)
         self._request.start(self.loop)
         super().data_received(data)
+        if self._in_head and self._received - self._head_began > MAX_HEAD_BYTES:
+            self._refuse(
+                431, "too-long", f"the headers are over the limit of {MAX_HEAD_BYTES:,} bytes"
+            )
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         # After another one in the same piece, which has stopped the watch.
         self._request.start(self.loop)
+        self._in_head = True
+        self._head_began = self._received
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._request.stop()
@@ -101,18 +108,26 @@ class _PatientProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._answer.stop()
 
-    def _refuse(self) -> None:
+    def _end(self) -> None:
         cycle = self.cycle
         answering = cycle is not None and not cycle.response_complete and not cycle.more_body
         if self.flow.read_paused or answering:
             # It is the service that hasn't read on, or that is busy with the request before.
             self._request.start(self.loop)
-            return
-        # A request that was answered before its body was there gets no second answer.
-        if cycle is None or not (cycle.response_started and cycle.more_body):
-            self.transport.write(
-                b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n"
-                b"content-type: %b\r\ncontent-length: %d\r\n\r\n%b"
-                % (MEDIA_TYPE.encode(), len(TOO_SLOW), TOO_SLOW)
-            )
+        elif cycle is not None and cycle.response_started and cycle.more_body:
+            # Answered before its body was there; a second answer would be one too many.
+            self.transport.close()
+        else:
+            least = f"a request has to arrive at {LEAST_BYTES_PER_S:,} bytes a second or more"
+            self._refuse(408, "too-slow", least)
+
+    def _refuse(self, status: int, name: str, detail: str) -> None:
+        phrase = HTTPStatus(status).phrase
+        problem = {"type": TYPE_PREFIX + name, "title": phrase, "status": status, "detail": detail}
+        body = json.dumps(problem).encode()
+        head = (
+            f"HTTP/1.1 {status} {phrase}\r\nconnection: close\r\n"
+            f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
         self.transport.close()
