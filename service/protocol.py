@@ -90,6 +90,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         # After another one in the same piece, which has stopped the watch.
         self._request.start(self.loop)
         self._in_head = True
+        # The piece in which it begins may hold an earlier request, and isn't counted.
         self._head_began = self._received
 
     def on_headers_complete(self) -> None:

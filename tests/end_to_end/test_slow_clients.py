@@ -46,6 +46,15 @@ def read_to_end(connection: socket.socket) -> bytes:
     return found
 
 
+def begin_slowly(connection: socket.socket, piece: bytes) -> None:
+    """Sends the first piece of a request, and nothing for a while, which the server bears."""
+    connection.sendall(piece)
+    connection.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        connection.recv(1)
+    connection.settimeout(20)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -104,8 +113,9 @@ def test_headers_without_end_are_refused(impatient: Server, endless: bytes) -> N
 
 def test_headers_that_are_too_long_are_told_so(impatient: Server) -> None:
     with closing(connect(impatient)) as connection:
+        begin_slowly(connection, HEAD)
         # One byte more than the limit, so that nothing is left unread when it is refused.
-        connection.sendall((HEAD + b"X-Long: ").ljust(MAX_HEAD_BYTES + 1, b"x"))
+        connection.sendall(b"X-Long: ".ljust(MAX_HEAD_BYTES + 1, b"x"))
         answer = read_to_end(connection)
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert b"65,536 bytes" in answer
@@ -118,11 +128,8 @@ def send_for_ever(connection: socket.socket, piece: bytes) -> None:
 
 def test_a_request_in_two_pieces_is_answered(impatient: Server) -> None:
     with closing(connect(impatient)) as connection:
-        connection.sendall(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(JSON))
-        connection.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            connection.recv(1)
-        connection.settimeout(20)
+        length = b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(JSON)
+        begin_slowly(connection, HEAD + length)
         connection.sendall(JSON)
         assert read_to_end(connection).startswith(b"HTTP/1.1 200 ")
 
