@@ -89,15 +89,22 @@ class _LimitedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         # After another one in the same piece, which has stopped the watch.
         self._request.start(self.loop)
-        self._in_head = True
-        # The piece in which it begins may hold an earlier request, and isn't counted.
-        self._head_began = self._received
+        self._expect_head()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
 
+    def on_chunk_header(self) -> None:
+        """What follows is a chunk, or after the last one more headers (trailers)."""
+        self._expect_head()
+
+    def on_body(self, body: bytes) -> None:
+        self._in_head = False
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._in_head = False
         self._request.stop()
         super().on_message_complete()
 
@@ -108,6 +115,11 @@ class _LimitedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._answer.stop()
+
+    def _expect_head(self) -> None:
+        self._in_head = True
+        # The piece in which it begins may hold what was before, and isn't counted.
+        self._head_began = self._received
 
     def _end(self) -> None:
         cycle = self.cycle

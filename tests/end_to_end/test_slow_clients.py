@@ -103,9 +103,14 @@ def test_a_refused_body_that_goes_on_is_ended_too(impatient: Server) -> None:
 
 
 @pytest.mark.parametrize("endless", [b"x" * 1000, b"X-Header: x\r\n" * 100], ids=["one", "many"])
-def test_headers_without_end_are_refused(impatient: Server, endless: bytes) -> None:
+@pytest.mark.parametrize(
+    "head",
+    [HEAD, HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"],
+    ids=["before the body", "after it"],
+)
+def test_headers_without_end_are_refused(impatient: Server, head: bytes, endless: bytes) -> None:
     with closing(connect(impatient)) as connection:
-        connection.sendall(HEAD + b"X-Endless: ")
+        connection.sendall(head + b"X-Endless: ")
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             send_for_ever(connection, endless)
     assert is_ready(impatient.url)
