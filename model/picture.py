@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from model.bombs import MAX_SCANS, scans, tile_size
 from model.errors import PictureError, PictureTooLargeError
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
@@ -40,28 +41,25 @@ DECODER_ERRORS = (
 def decode(data: bytes, max_pixels: int = MAX_PIXELS, max_side: int = MAX_SIDE) -> Image.Image:
     """An RGB picture, EXIF orientation applied, first frame, transparency over white.
 
-    CMYK, 16-bit, float and palette pictures are converted. The size is read from the header and
+    CMYK, 16-bit, float and palette pictures are converted. Sizes are read from the headers and
     checked before any pixel is decoded. Raises PictureError, or PictureTooLargeError beyond a cap.
     """
     if not data:
         raise PictureError("the file is empty")
     try:
         picture = Image.open(io.BytesIO(data), formats=_readable())
+        tiles = tile_size(picture)
     except UnidentifiedImageError as error:
         raise PictureError(
             "not a picture in a format we read (JPEG, PNG, WebP, GIF, TIFF, BMP)"
         ) from error
     except DECODER_ERRORS as error:
         raise PictureError(f"the picture's header is damaged: {error}") from error
-    width, height = picture.size
-    if width * height > max_pixels:
-        raise PictureTooLargeError(
-            f"the picture is {width} x {height}; the limit is {max_pixels:,} pixels"
-        )
-    if max(width, height) > max_side:
-        raise PictureTooLargeError(
-            f"the picture is {width} x {height}; the limit is {max_side:,} pixels a side"
-        )
+    _check_size("picture is", picture.size, max_pixels, max_side)
+    if tiles is not None:
+        _check_size("picture's tiles are", tiles, max_pixels, max_side)
+    if scans(data) > MAX_SCANS:
+        raise PictureTooLargeError(f"the picture has more than {MAX_SCANS} scans")
     try:
         picture.seek(0)
         picture.load()
@@ -83,6 +81,18 @@ def fit(picture: Image.Image, side: int) -> np.ndarray:
     """The whole picture squeezed to (side, side, 3) uint8, so that boxes stay fractions of it."""
     squeezed = picture.resize((side, side), Image.Resampling.BICUBIC)
     return np.asarray(squeezed, dtype=np.uint8)
+
+
+def _check_size(what: str, size: tuple[int, int], max_pixels: int, max_side: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise PictureTooLargeError(
+            f"the {what} {width} x {height}; the limit is {max_pixels:,} pixels"
+        )
+    if max(width, height) > max_side:
+        raise PictureTooLargeError(
+            f"the {what} {width} x {height}; the limit is {max_side:,} pixels a side"
+        )
 
 
 def _readable() -> tuple[str, ...]:

@@ -11,8 +11,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from service import openapi
-from service.documentation import cut_outside_links
+from service.access_log import AccessLog
+from service.documentation import serve_documentation
 from service.errors import InvalidFieldsError
+from service.guard import Guard
+from service.keys import Keyring, read_keyring
 from service.middleware import Envelope, Gate, answer_http_exception, request_id_of
 from service.pages import PAGE_FOLDER, PageFiles
 from service.problems import TABLE, headers_of, parameter_problems, problem_of, respond
@@ -26,9 +29,15 @@ OWN_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(
-    settings: Settings, opening: AbstractContextManager[Running] | None = None
+    settings: Settings,
+    opening: AbstractContextManager[Running] | None = None,
+    keyring: Keyring | None = None,
 ) -> FastAPI:
-    """The application. Its lifespan enters `opening`, by default one that opens everything."""
+    """The application.
+
+    opening: entered by its lifespan, by default one that opens everything. keyring: by default the
+    one that the settings name. Raises StartError for keys that can't be read.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -37,13 +46,20 @@ def create_app(
             yield
 
     app = FastAPIOffline(
-        title=openapi.TITLE, lifespan=lifespan, redirect_slashes=False, telemetry=OWN_TELEMETRY
+        docs_url=None,
+        redoc_url=None,
+        title=openapi.TITLE,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry=OWN_TELEMETRY,
     )
-    cut_outside_links(app)
+    serve_documentation(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     # The last one added is the outermost.
     app.add_middleware(Gate, settings=settings)
+    app.add_middleware(Guard, keyring=read_keyring(settings) if keyring is None else keyring)
     app.add_middleware(Envelope)
+    app.add_middleware(AccessLog)
     for error, _ in TABLE:
         app.add_exception_handler(error, _known_error)
     app.add_exception_handler(RequestValidationError, _wrong_parameters)

@@ -18,6 +18,7 @@ from service.commands import (
     evaluate,
     export,
     index,
+    key,
     migrate,
     rebuild,
     restore,
@@ -40,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("key")(key.key)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("embed")(embed.embed)

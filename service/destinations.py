@@ -57,7 +57,8 @@ class RunningService:
                 "POST", "/images", files={"image": (name, picture.data)}, data=fields
             ).json()
         except RemoteError as error:
-            if error.status is None:
+            # No answer, or a key that isn't enough: so it will be with every other file.
+            if error.status in (None, 401, 403):
                 raise
             return Added(name, "failed", error=str(error))
         return Added(name, "new" if stored["created"] else "known", stored["id"])

@@ -9,6 +9,9 @@ ServiceError
 ├── UnsupportedTypeError      a request body of a type that the route doesn't read
 ├── MalformedBodyError        a body that is not the JSON or the form it says it is
 ├── BodyTooLargeError         a request body over the limit
+├── MissingKeyError           a request without a key, where one is needed
+├── UnknownKeyError           a key that the service doesn't have
+├── ReadOnlyKeyError          a change, with a key that may only read
 ├── CrossSiteError            another site's page asks for a change
 ├── OtherHostError            asked under a name that isn't this machine's own
 ├── OverloadedError           the queue is full
@@ -79,6 +82,18 @@ class MalformedBodyError(ServiceError):
 
 class BodyTooLargeError(ServiceError):
     """The request's body is over the limit."""
+
+
+class MissingKeyError(ServiceError):
+    """The service has keys, and the request came without one."""
+
+
+class UnknownKeyError(ServiceError):
+    """The request's key is none of the service's."""
+
+
+class ReadOnlyKeyError(ServiceError):
+    """The request changes something, and its key may only read."""
 
 
 class CrossSiteError(ServiceError):

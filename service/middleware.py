@@ -1,7 +1,8 @@
 """What every request passes: its id, its size, where it comes from, and headers that protect.
 
-Plain ASGI, outermost first: `Watch` of `watching.py`, `Envelope` (request id, security headers, the
-last resort for errors), then `Gate` (host name, other sites, body size).
+Plain ASGI, outermost first: `Watch` of watching.py (metrics, traces), `AccessLog` of access_log.py,
+`Envelope` (request id, security headers, the last resort for errors), `Guard` of guard.py (keys),
+`Gate` (host name, other sites, body size).
 """
 
 import logging
@@ -16,31 +17,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access_log import route_of
 from service.errors import BodyTooLargeError, CrossSiteError, OtherHostError, ServiceError
+from service.policies import HEADERS, policy_for
 from service.problems import problem_of, problem_of_status, respond
 from service.settings import Settings, is_loopback
 
 log = logging.getLogger("sightline.http")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-PAGE_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-# Swagger UI and ReDoc start from an inline script, style their elements inline, and ReDoc
-# searches in a worker made from a blob. They show nothing that a user uploaded.
-DOCS_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
-DOCS_PATHS = ("/docs", "/redoc")
 # Where JSON may hold pictures in base64.
 PICTURE_PATHS = (
     *("/search/image-to-text", "/search/image-to-image", "/search/batch"),
@@ -67,7 +52,7 @@ class Envelope:
             return
         request_id = _taken_or_new(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
-        policy = DOCS_POLICY if scope["path"].startswith(DOCS_PATHS) else PAGE_POLICY
+        about = {"request_id": request_id}
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -76,20 +61,20 @@ class Envelope:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                headers["Content-Security-Policy"] = policy
-                for name, value in SECURITY_HEADERS.items():
+                headers.setdefault("Content-Security-Policy", policy_for(scope["path"]))
+                for name, value in HEADERS.items():
                     headers[name] = value
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
-            log.info("%s %s: the client hung up [%s]", scope["method"], scope["path"], request_id)
+            log.info("%s: the client hung up", _name_of_route(scope), extra=about)
         except Exception as error:
             if started:
                 raise
             # The one place that sees every unexpected error: logged whole, told without details.
-            log.exception("%s %s failed [%s]", scope["method"], scope["path"], request_id)
+            log.exception("%s failed", _name_of_route(scope), extra=about)
             await respond(problem_of(error), request_id)(scope, receive, send_with_headers)
 
 
@@ -128,12 +113,12 @@ class Gate:
 
     def _refusals(self, method: str, headers: Headers, limit: int) -> Iterator[ServiceError]:
         host = headers.get("host", "")
-        if not self._settings.allow_open_network and not is_loopback(_name_of(host)):
+        if not self._settings.faces_the_network and not is_loopback(_name_of(host)):
             # A page whose own name was made to lead here (DNS rebinding) counts as this service's
             # page for a browser, but can't hide that name.
             yield OtherHostError(
                 f"this service answers as localhost, not as {host!r}; behind a proxy, set "
-                "SIGHTLINE_ALLOW_OPEN_NETWORK=true"
+                "SIGHTLINE_KEYS_FILE, or SIGHTLINE_ALLOW_OPEN_NETWORK=true"
             )
         if method in CHANGING_METHODS and _is_cross_site(headers, host):
             origin = headers.get("origin", "another site")
@@ -159,6 +144,10 @@ def answer_http_exception(scope: Scope, error: HTTPException) -> Response:
     else:
         problem = problem_of_status(error.status_code, _refusal_in_words(scope, error))
     return respond(problem, request_id_of(scope), error.headers)
+
+
+def _name_of_route(scope: Scope) -> str:
+    return f"{scope['method']} {route_of(scope) or '(no route)'}"
 
 
 def _name_of(host: str) -> str:

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from service import __version__, exchange, queries, schemas
+from service.access import needed_access
 from service.problems import MEDIA_TYPE
 
 TITLE = "Sightline"
@@ -14,7 +15,10 @@ DESCRIPTION = """Finds photos with sentences and sentences with photos, and show
 answered which word.
 
 Errors are problem details (RFC 9457): `type`, `title`, `status`, `detail`, and for wrong fields
-`errors` with a JSON pointer to each. Every response carries `X-Request-ID`."""
+`errors` with a JSON pointer to each. Every response carries `X-Request-ID`.
+
+A service that has keys asks for one on every route but `/healthz` and `/readyz`: in
+`Authorization: Bearer`, or in `X-API-Key`."""
 TAGS = [
     {"name": "search", "description": "Pictures and sentences for a picture, a sentence, or both."},
     {"name": "images", "description": "The pictures of the collection."},
@@ -49,6 +53,20 @@ NAMING_ITEMS = (
     *("/search/image-to-image", "/search/text-to-text"),
     *("/v1/embeddings", "/rerank"),
 )
+# Either of the two; a service without keys asks for none.
+KEY_SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key of the service."},
+    "keyHeader": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The same key, for clients that can't send `Authorization`.",
+    },
+}
+KEY_ERRORS = {
+    "401": "The service has keys, and the request has none of them.",
+    "403": "The key may only read, or a page of another site asks.",
+}
 BUSY = "Too many requests wait already; `Retry-After` says when to come back."
 DRAINING = "The service is about to stop, or too many requests wait already."
 
@@ -76,6 +94,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 _add_problems(method, path, operation)
+                _add_keys(method, path, operation)
+        document["components"]["securitySchemes"] = KEY_SCHEMES
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -95,6 +115,16 @@ def _add_problems(method: str, path: str, operation: dict[str, Any]) -> None:
         responses["410"] = _problem("The index has changed since the cursor was made.")
     if path not in ("/healthz", "/metrics"):
         responses["503"] = _problem(DRAINING if path == "/readyz" else BUSY)
+
+
+def _add_keys(method: str, path: str, operation: dict[str, Any]) -> None:
+    needed = needed_access(method.upper(), path)
+    if needed is None:
+        return
+    operation["security"] = [{name: []} for name in KEY_SCHEMES]
+    operation["responses"]["401"] = _problem(KEY_ERRORS["401"])
+    if needed == "write":
+        operation["responses"]["403"] = _problem(KEY_ERRORS["403"])
 
 
 def _problem(description: str) -> dict[str, Any]:

@@ -43,6 +43,9 @@ TABLE: tuple[tuple[type[Exception], Kind], ...] = (
     (errors.UnsupportedTypeError, Kind(415, "unsupported-type", "The body has another type")),
     (errors.MalformedBodyError, Kind(400, "malformed-body", "The body can't be read")),
     (errors.BodyTooLargeError, Kind(413, "body-too-large", "The body is too large")),
+    (errors.MissingKeyError, Kind(401, "missing-key", "A key is needed")),
+    (errors.UnknownKeyError, Kind(401, "unknown-key", "There is no such key")),
+    (errors.ReadOnlyKeyError, Kind(403, "read-only-key", "The key may only read")),
     (errors.CrossSiteError, Kind(403, "cross-site", "Another site may not change this collection")),
     (errors.OtherHostError, Kind(421, "other-host", "The service answers under another name")),
     (errors.OverloadedError, Kind(503, "overloaded", "The service is busy")),
@@ -88,6 +91,13 @@ def headers_of(error: Exception) -> dict[str, str]:
     """Headers that belong to an error."""
     if isinstance(error, errors.OverloadedError):
         return {"Retry-After": str(error.retry_after_s)}
+    # RFC 6750, section 3: a request without a key gets no error code.
+    if isinstance(error, errors.MissingKeyError):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, errors.UnknownKeyError):
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    if isinstance(error, errors.ReadOnlyKeyError):
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="write"'}
     return {}
 
 

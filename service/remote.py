@@ -21,11 +21,14 @@ class RemoteError(ServiceError):
 
 
 class Remote:
-    """A service at a URL. May be used from several threads."""
+    """A service at a URL, asked with a key if there is one. May be used from several threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None) -> None:
         self._url = url.rstrip("/")
-        self._client = httpx.Client(base_url=self._url, timeout=TIMEOUT_S)
+        if key is not None and not key.isascii():
+            raise RemoteError("the key has characters that no key has")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(base_url=self._url, timeout=TIMEOUT_S, headers=headers)
 
     def __enter__(self) -> Self:
         return self

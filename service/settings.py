@@ -10,6 +10,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.logs import LogFormat
+
 MEBIBYTE = 1024 * 1024
 Device = Literal["auto", "cpu", "cuda"]
 Codec = Literal["auto", "float16", "int8", "compact"]
@@ -42,8 +44,16 @@ class Settings(BaseSettings):
     allow_open_network: bool = Field(
         False,
         description="Listen on an address that is not loopback, and answer under any host name, "
-        "although there are no API keys: for a container whose port is published on loopback, or "
-        "behind a proxy that checks.",
+        "also without API keys: for a container whose port is published on loopback, or behind a "
+        "proxy that checks.",
+    )
+    keys_file: Path | None = Field(
+        None,
+        description="File of API keys, one `name access sha256:digest` a line, as `sightline key` "
+        "writes it. With keys, requests need one, and the service may listen on any address.",
+    )
+    keys: str | None = Field(
+        None, description="The same entries, separated by commas, beside those of the file."
     )
     shutdown_grace_s: int = Field(
         10, ge=0, le=600, description="Time that running requests get to finish on shutdown."
@@ -55,8 +65,19 @@ class Settings(BaseSettings):
         description="Time that the service goes on answering after SIGTERM, while `/readyz` says "
         "that it is about to stop: what a load balancer needs to notice. A second signal skips it.",
     )
+    client_timeout_s: int = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Time after which a connection is closed if its request isn't complete, or its "
+        "answer not taken, and less than 16 KiB a second moved.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe log line that is written."
+        "info",
+        description="Least severe log line that is written. Each request has one, of level `info`.",
+    )
+    log_format: LogFormat = Field(
+        "text", description="`text` for people, or `json`: one object a line."
     )
 
     torch_threads: int = Field(
@@ -144,6 +165,16 @@ class Settings(BaseSettings):
         """The codec that is asked for by name; None for `auto`."""
         return None if self.codec == "auto" else self.codec
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether requests need a key."""
+        return self.keys_file is not None or self.keys is not None
+
+    @property
+    def faces_the_network(self) -> bool:
+        """Whether other machines may ask, under any host name, since keys or a proxy guard it."""
+        return self.allow_open_network or self.has_keys
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.default_candidates > self.max_candidates:
@@ -151,11 +182,12 @@ class Settings(BaseSettings):
                 f"default_candidates ({self.default_candidates}) is above "
                 f"max_candidates ({self.max_candidates})"
             )
-        if not self.allow_open_network and not is_loopback(self.host):
+        if not self.faces_the_network and not is_loopback(self.host):
             raise ValueError(
                 f"host {self.host} is reachable from other machines and there are no API keys; "
-                "listen on 127.0.0.1, or set SIGHTLINE_ALLOW_OPEN_NETWORK=true if something in "
-                "front of the service keeps strangers out"
+                "listen on 127.0.0.1, make a key with `sightline key` and set SIGHTLINE_KEYS_FILE, "
+                "or set SIGHTLINE_ALLOW_OPEN_NETWORK=true if something in front of the service "
+                "keeps strangers out"
             )
         return self
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import numpy as np
@@ -97,11 +97,12 @@ class ServerStarter:
     data_dir: Path
     started: list[Server] = field(default_factory=list)
 
-    def __call__(self, *flags: str, **variables: str) -> Server:
-        """`sightline serve` on `data_dir`, once it is ready."""
+    def __call__(self, *flags: str, stderr: IO[str] | None = None, **variables: str) -> Server:
+        """`sightline serve` on `data_dir`, once it is ready; stderr: by default this process's."""
         process = subprocess.Popen(
             self.command(*flags),
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
         )

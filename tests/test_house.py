@@ -154,6 +154,8 @@ def _shown(default: object) -> str:
             return default.relative_to(ROOT).as_posix()
         case bool():
             return str(default).lower()
+        case None:
+            return "none"
         case _:
             return str(default)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from service.commands.options import (
+    ApiKey,
     AsJson,
     Bundle,
     CodecName,
@@ -27,6 +28,7 @@ def index(
     ] = None,
     data_dir: DataDir = None,
     url: Url = None,
+    key: ApiKey = None,
     bundle: Bundle = None,
     device: DeviceName = None,
     codec: CodecName = None,
@@ -56,7 +58,7 @@ def index(
             return index_photos(destination, photos, told, advance)
 
     if url is not None:
-        with Remote(url) as remote:
+        with Remote(url, key) as remote:
             report = into(RunningService(remote))
     else:
         with open_collection(settings) as collection:

@@ -33,6 +33,15 @@ Url = Annotated[
     str | None,
     typer.Option("--url", help="A running service, instead of a folder.", show_default=False),
 ]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        envvar="SIGHTLINE_KEY",
+        help="Key for the service at --url; better in the environment, where others don't see it.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.options import (
+    ApiKey,
     AsJson,
     Bundle,
     DataDir,
@@ -28,6 +29,7 @@ def search(
     explain: Annotated[bool, typer.Option("--explain", help="Show what each word saw.")] = False,
     data_dir: DataDir = None,
     url: Url = None,
+    key: ApiKey = None,
     bundle: Bundle = None,
     device: DeviceName = None,
     as_json: AsJson = False,
@@ -43,7 +45,7 @@ def search(
     from service.remote import Remote
 
     if url is not None:
-        with Remote(url) as remote:
+        with Remote(url, key) as remote:
             found = ask_service(remote, query, picture, options)
     else:
         with open_collection(settings) as collection:

@@ -15,6 +15,8 @@
  * @typedef {{id: string, url?: string, text?: string, metadata?: Record<string, unknown>}} Item
  */
 
+import { askForKey, currentKey, fetchWithKey, keyHeaders } from "./key.js";
+
 /** What the service refused, with its problem details (RFC 9457). */
 export class ProblemError extends Error {
   /**
@@ -89,10 +91,13 @@ export function addPicture(file, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", new URL("images", document.baseURI));
+    const key = currentKey();
+    for (const [name, value] of Object.entries(keyHeaders())) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
     request.onerror = () => reject(unreachable());
-    request.onload = () => {
-      if (request.status < 300) resolve(request.status === 201);
+    request.onload = async () => {
+      if (request.status === 401 && (await askForKey(key))) resolve(addPicture(file, onProgress));
+      else if (request.status < 300) resolve(request.status === 201);
       else reject(problem(request.status, request.responseText));
     };
     request.send(form);
@@ -107,7 +112,7 @@ export function addPicture(file, onProgress) {
 async function send(path, options) {
   let response;
   try {
-    response = await fetch(new URL(path, document.baseURI), options);
+    response = await fetchWithKey(new URL(path, document.baseURI), options);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw unreachable();

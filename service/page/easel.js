@@ -4,6 +4,7 @@ import { contourLines } from "./contours.js";
 import { element } from "./dom.js";
 import { heatMap, peak } from "./heat.js";
 import { Overlay } from "./overlay.js";
+import { showPicture } from "./picture.js";
 
 export class Easel {
   /**
@@ -12,9 +13,10 @@ export class Easel {
    */
   constructor(url, alt) {
     this.overlay = new Overlay();
-    this.image = element("img", { src: url, alt });
+    this.image = element("img", { alt });
     this.picture = element("div", { class: "picture" }, this.image, this.overlay.element);
     this.element = element("div", { class: "easel" }, this.picture);
+    showPicture(this.image, url);
     // What is no picture is told in words; a broken frame would add nothing.
     this.image.addEventListener("error", () => (this.element.hidden = true));
     this.image.addEventListener("load", () => {

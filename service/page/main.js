@@ -5,6 +5,7 @@ import { searchPictures, searchSentences } from "./api.js";
 import { Detail } from "./detail.js";
 import { byId } from "./dom.js";
 import { receivePhotos } from "./drop.js";
+import { fetchWithKey } from "./key.js";
 import { Latest } from "./latest.js";
 import { Photo } from "./photo.js";
 import { Pointing } from "./pointing.js";
@@ -152,7 +153,7 @@ async function findSentences(picture) {
  * @param {import("./api.js").Item} item
  */
 async function askIndexed(item) {
-  const answer = await fetch(item.url ?? "");
+  const answer = await fetchWithKey(new URL(item.url ?? "", document.baseURI));
   const picture = await answer.blob();
   photos.push(picture);
   rememberQuery("", { photo: photos.length - 1 });

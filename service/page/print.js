@@ -3,6 +3,7 @@
 import { element, percent } from "./dom.js";
 import { heatMap, peak } from "./heat.js";
 import { Overlay } from "./overlay.js";
+import { showPicture } from "./picture.js";
 
 const UNKNOWN_ASPECT = 4 / 3;
 
@@ -18,7 +19,8 @@ export class Print {
   constructor(result, onOpen, onSize) {
     this.result = result;
     this.overlay = new Overlay();
-    this.image = element("img", { src: result.url ?? "", alt: "", decoding: "async" });
+    this.image = element("img", { alt: "", decoding: "async" });
+    showPicture(this.image, result.url ?? "");
     this.image.addEventListener("load", onSize);
     this.button = element("button", { type: "button", class: "frame", onclick: () => onOpen(result.id) });
     this.button.append(this.image, this.overlay.element);

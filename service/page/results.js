@@ -2,6 +2,7 @@
 
 import { counted, element, percent, prefersStillness } from "./dom.js";
 import { justify } from "./justify.js";
+import { decoded } from "./picture.js";
 import { Print } from "./print.js";
 import { timing } from "./timing.js";
 import { roving } from "./words.js";
@@ -36,9 +37,9 @@ export class Results {
     const prints = answer.results.map(
       (result) => known.get(result.id) ?? new Print(result, this.onOpen, () => this.#layOut()),
     );
-    const decoded = Promise.allSettled(prints.map((print) => print.image.decode()));
+    const ready = Promise.allSettled(prints.map((print) => decoded(print.image)));
     const late = new Promise((resolve) => setTimeout(resolve, IMAGES_WITHIN_MS));
-    await Promise.race([decoded, late]);
+    await Promise.race([ready, late]);
     return prints;
   }
 

@@ -2,6 +2,7 @@
 
 import { collectionCounts, collectionItems } from "./api.js";
 import { counted, element } from "./dom.js";
+import { showPicture } from "./picture.js";
 import { titleOf } from "./print.js";
 
 const SHEET = 18;
@@ -71,7 +72,8 @@ export class Start {
   /** @param {import("./api.js").Item[]} items */
   #sheet(items) {
     const pictures = items.map((item) => {
-      const image = element("img", { src: item.url ?? "", alt: "", loading: "lazy", decoding: "async" });
+      const image = element("img", { alt: "", loading: "lazy", decoding: "async" });
+      showPicture(image, item.url ?? "");
       const label = `Find sentences for ${titleOf(item) || `picture ${item.id}`}`;
       const button = element("button", { type: "button", "aria-label": label, onclick: () => this.listeners.onPicture(item) });
       button.append(image);

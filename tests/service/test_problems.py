@@ -134,11 +134,52 @@ async def test_an_open_service_answers_under_any_name(settings: Settings) -> Non
 
 async def test_answers_forbid_what_the_page_does_not_need(client: httpx.AsyncClient) -> None:
     headers = (await client.get("/")).headers
-    assert headers["content-security-policy"].startswith(
-        "default-src 'self'; img-src 'self' blob: data:;"
-    )
-    assert "unsafe-inline" not in headers["content-security-policy"]
+    assert policy_of(headers) == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "font-src": "'self'",
+        "img-src": "'self' blob:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "camera=()" in headers["permissions-policy"]
+
+
+@pytest.mark.parametrize("path", ["/stats", "/images", "/nothing/here", "/images/a/thumbnail"])
+async def test_data_is_never_run_framed_or_loaded_elsewhere(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    headers = (await client.get(path)).headers
+    assert policy_of(headers) == {
+        "default-src": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_the_documentation_runs_its_own_scripts_alone(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    policy = policy_of((await client.get(path)).headers)
+    assert policy["default-src"] == "'none'"
+    assert "unsafe" not in policy["script-src"]
+    assert policy["frame-ancestors"] == "'none'"
+    assert ("unsafe-inline" in policy["style-src"]) == (path == "/redoc")
+
+
+def policy_of(headers: httpx.Headers) -> dict[str, str]:
+    directives = headers["content-security-policy"].split("; ")
+    return {name: sources for name, _, sources in (d.partition(" ") for d in directives)}
 
 
 def test_an_unexpected_error_keeps_its_words_to_the_log() -> None:
@@ -172,4 +213,6 @@ async def test_errors_of_the_service_itself_are_500_with_an_id(
     response = await client.get("/stats")
     assert response.status_code == 500
     assert response.headers["x-request-id"] == json.loads(response.content)["request_id"]
-    assert response.headers["x-request-id"] in caplog.text
+    [failed] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert failed.request_id == response.headers["x-request-id"]  # type: ignore[attr-defined]
+    assert failed.exc_info is not None

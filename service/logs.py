@@ -1,0 +1,69 @@
+"""The log: one line an event, as text or as one JSON object, and which request it belongs to.
+
+A logger gives `extra={"request_id": ..., "fields": {...}}` for what JSON has as members of its own;
+text has the fields in its message.
+"""
+
+import json
+import logging
+import time
+from typing import Any, Literal
+
+LogFormat = Literal["text", "json"]
+
+
+def configure(level: str, log_format: LogFormat) -> None:
+    """Sends everything that is logged, and Python's warnings, to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)
+
+
+class TextLines(logging.Formatter):
+    """For people: time, level, logger, message, and the request in brackets."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """UTC as in RFC 3339."""
+        return rfc_3339(record.created)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line without a traceback."""
+        request_id = getattr(record, "request_id", None)
+        line = super().formatMessage(record)
+        return line if request_id is None else f"{line} [{request_id}]"
+
+
+class JsonLines(logging.Formatter):
+    """For programs: one object a line; a traceback is a member."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        told: dict[str, Any] = {
+            "time": rfc_3339(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        request_id = getattr(record, "request_id", None)
+        if request_id is not None:
+            told["request_id"] = request_id
+        told |= getattr(record, "fields", {})
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        # Only ASCII, so that no line separator of any reader is left in a line.
+        return json.dumps(told, default=str)
+
+
+def rfc_3339(seconds: float) -> str:
+    """A time since 1970 in UTC, with milliseconds.
+
+    >>> rfc_3339(1.5)
+    '1970-01-01T00:00:01.500Z'
+    """
+    milliseconds = round(seconds * 1000)
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{whole}.{milliseconds % 1000:03}Z"
