@@ -12,6 +12,7 @@ from service.commands.options import (
     CodecName,
     DataDir,
     DeviceName,
+    Key,
     Url,
     one_of,
     settings_from,
@@ -27,6 +28,7 @@ def index(
     ] = None,
     data_dir: DataDir = None,
     url: Url = None,
+    key: Key = None,
     bundle: Bundle = None,
     device: DeviceName = None,
     codec: CodecName = None,
@@ -46,7 +48,7 @@ def index(
     from service.indexing import Destination, Report, index_photos
     from service.photos import find_photos
     from service.progress import progress
-    from service.remote import Remote
+    from service.remote import connected
 
     photos = find_photos(paths)
     told = None if captions is None else read_captions(captions)
@@ -56,8 +58,8 @@ def index(
             return index_photos(destination, photos, told, advance)
 
     if url is not None:
-        with Remote(url) as remote:
-            report = into(RunningService(remote))
+        with connected(url, key) as client:
+            report = into(RunningService(client))
     else:
         with open_collection(settings) as collection:
             report = into(OpenCollection(collection))

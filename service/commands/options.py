@@ -33,6 +33,15 @@ Url = Annotated[
     str | None,
     typer.Option("--url", help="A running service, instead of a folder.", show_default=False),
 ]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        envvar="SIGHTLINE_KEY",
+        help="An API key, for a service at --url that asks for one.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

@@ -11,6 +11,7 @@ from service.commands.options import (
     Bundle,
     DataDir,
     DeviceName,
+    Key,
     Url,
     one_of,
     settings_from,
@@ -19,6 +20,7 @@ from service.fields import MAX_RESULTS
 
 if TYPE_CHECKING:
     from service.answers import SearchResponse, SearchResult
+    from sightline_client.searches import Options
 
 
 def search(
@@ -28,6 +30,7 @@ def search(
     explain: Annotated[bool, typer.Option("--explain", help="Show what each word saw.")] = False,
     data_dir: DataDir = None,
     url: Url = None,
+    key: Key = None,
     bundle: Bundle = None,
     device: DeviceName = None,
     as_json: AsJson = False,
@@ -36,15 +39,15 @@ def search(
     one_of(data_dir, url)
     settings = settings_from(data_dir=data_dir, bundle=bundle, device=device)
     picture = Path(query) if _is_file(query) else None
-    options = {"k": k, "rerank": rerank, "explain": explain}
+    options: Options = {"k": k, "rerank": rerank, "explain": explain}
 
     from service.asking import ask_collection, ask_service
     from service.collection import open_collection
-    from service.remote import Remote
+    from service.remote import connected
 
     if url is not None:
-        with Remote(url) as remote:
-            found = ask_service(remote, query, picture, options)
+        with connected(url, key) as client:
+            found = ask_service(client, query, picture, options)
     else:
         with open_collection(settings) as collection:
             found = ask_collection(collection, query, picture, options)
