@@ -31,7 +31,12 @@ def create_app(
             app.state.running = running
             yield
 
-    app = FastAPIOffline(title=openapi.TITLE, lifespan=lifespan, redirect_slashes=False)
+    app = FastAPIOffline(
+        title=openapi.TITLE,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_name,
+    )
     cut_outside_links(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     # The last one added is the outermost.

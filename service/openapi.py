@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from service import __version__, exchange, queries, schemas
@@ -50,6 +51,11 @@ NAMING_ITEMS = (
     *("/v1/embeddings", "/rerank"),
 )
 BUSY = "Too many requests wait already; `Retry-After` says when to come back."
+
+
+def operation_name(route: APIRoute) -> str:
+    """What generated clients call a route: the name of its function."""
+    return route.name
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
