@@ -6,6 +6,8 @@ import typer
 
 from service.commands.options import AsJson, Bundle, DataDir, settings_from
 
+EXAMPLE = "sightline compact --data-dir data/holiday"
+
 
 def compact(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = False) -> None:
     """Merge what writes have left scattered, and give free space back to the disk."""

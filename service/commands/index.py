@@ -19,6 +19,8 @@ from service.commands.options import (
     tell,
 )
 
+EXAMPLE = "sightline index ~/Pictures/holiday --data-dir data/holiday"
+
 
 def index(
     paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],

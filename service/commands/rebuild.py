@@ -3,6 +3,8 @@
 from service.commands.findings import tell
 from service.commands.options import AsJson, Bundle, DataDir, settings_from
 
+EXAMPLE = "sightline rebuild --data-dir data/holiday"
+
 
 def rebuild(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = False) -> None:
     """Make the vectors again from the catalog; exit status 1 if the catalog itself is damaged."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from service.answers import SearchResponse, SearchResult
     from sightline_client.searches import Options
 
+EXAMPLE = 'sightline search "two dogs in the snow" -k 5 --data-dir data/holiday'
+
 
 def search(
     query: Annotated[str, typer.Argument(help="Words, or the path of a picture.")],

@@ -3,6 +3,8 @@
 from service.commands.findings import tell
 from service.commands.options import AsJson, Bundle, DataDir, settings_from
 
+EXAMPLE = "sightline verify --data-dir data/holiday"
+
 
 def verify(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = False) -> None:
     """Read everything back, compare vectors with the catalog; exit status 1 if they differ."""

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import faiss
 import httpx
 import numpy as np
 import pytest
+import typer
 
 from service import cli
 from service.collection import open_collection
@@ -19,6 +22,8 @@ from service.ingest import NewText, prepare_texts, store
 from service.settings import Settings
 from tests.helpers import Server, ServerStarter, jpeg, wait_until
 from tests.model.samples import region_line, write_split_file
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -60,15 +65,22 @@ def run(
     return call
 
 
-def test_help_is_there_for_every_command(run: Any) -> None:
+def test_help_is_there_for_every_command_with_an_example_that_parses(run: Any) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    commands = "serve index search embed verify rebuild backup restore compact".split()
-    for command in commands:
-        assert command in out
-        status, described, _ = run(command, "--help")
+    documented = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    assert len(commands) >= 14
+    for name, command in commands.items():
+        assert name in out
+        status, described, _ = run(name, "--help")
         assert status == 0
         assert "Usage: sightline" in described
+        [example] = re.findall(r"^ Example: (sightline .*?) *$", described, re.MULTILINE)
+        assert example in documented
+        program, called, *arguments = shlex.split(example)
+        assert (program, called) == ("sightline", name)
+        command.make_context(name, arguments)
 
 
 def test_help_does_not_wait_for_the_model() -> None:
