@@ -7,6 +7,7 @@
 >>> client.close()
 """
 
+from sightline_client import errors, searches
 from sightline_client.async_client import AsyncClient
 from sightline_client.client import Client
 from sightline_client.collection import NewImage, NewText
@@ -34,4 +35,6 @@ __all__ = [
     "UnexpectedAnswerError",
     "UnreachableError",
     "data_url",
+    "errors",
+    "searches",
 ]
