@@ -45,7 +45,7 @@ def index(
     settings = settings_from(data_dir=data_dir, bundle=bundle, device=device, codec=codec)
 
     from service.captions import read_captions
-    from service.collection import open_collection
+    from service.commands.opening import opened
     from service.destinations import OpenCollection, RunningService
     from service.indexing import Destination, Report, index_photos
     from service.photos import find_photos
@@ -63,7 +63,7 @@ def index(
         with connected(url, key) as client:
             report = into(RunningService(client))
     else:
-        with open_collection(settings) as collection:
+        with opened(settings) as collection:
             report = into(OpenCollection(collection))
 
     counts = {outcome: report.counts[outcome] for outcome in ("new", "known", "failed")}

@@ -44,14 +44,14 @@ def search(
     options: Options = {"k": k, "rerank": rerank, "explain": explain}
 
     from service.asking import ask_collection, ask_service
-    from service.collection import open_collection
+    from service.commands.opening import opened
     from service.remote import connected
 
     if url is not None:
         with connected(url, key) as client:
             found = ask_service(client, query, picture, options)
     else:
-        with open_collection(settings) as collection:
+        with opened(settings) as collection:
             found = ask_collection(collection, query, picture, options)
     typer.echo(found.model_dump_json(indent=2) if as_json else _page(found))
 

@@ -1,11 +1,8 @@
 """The Python client against a real server process, and in one process with the application."""
 
 import io
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +21,8 @@ from sightline_client import (
     errors,
     searches,
 )
-from tests.helpers import Server, app_of, jpeg
+from tests.helpers import Server, app_of, client_of, jpeg
+from tests.scripted import Scripted
 
 SENTENCES = {"dog": "a brown dog runs", "cat": "a black cat sleeps", "snow": "snow in the city"}
 
@@ -181,8 +179,6 @@ def test_a_search_for_a_picture_takes_one(client: Client) -> None:
 
 @pytest.mark.anyio
 async def test_the_asynchronous_client_works_inside_the_process(settings: Settings) -> None:
-    from tests.helpers import client_of
-
     async with client_of(settings) as inside:
         transport = httpx.ASGITransport(app_of(inside))
         async with AsyncClient("http://localhost", transport=transport) as asking:
@@ -204,52 +200,6 @@ def test_both_clients_have_the_same_methods() -> None:
     assert public(Client) - {"close"} == public(AsyncClient) - {"aclose"}
     for name in public(Client) - {"close", "send"}:
         assert getattr(Client, name).__doc__ == getattr(AsyncClient, name).__doc__
-
-
-class Scripted:
-    """A server that gives prepared answers, one a request, and notes what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, str], bytes] | None] = []
-        self.asked: list[tuple[str, str, str | None]] = []
-        scripted = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                scripted.asked.append((self.command, self.path, self.headers["Authorization"]))
-                prepared = scripted.answers.pop(0)
-                if prepared is None:  # the connection breaks after the request
-                    self.close_connection = True
-                    return
-                status, headers, body = prepared
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = do_DELETE = answer  # noqa: N815
-
-            def log_message(self, *_: Any) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@pytest.fixture
-def scripted() -> Iterator[Scripted]:
-    server = Scripted()
-    yield server
-    server.close()
 
 
 OK = (200, {}, b'{"status": "ok", "mood": "new"}')

@@ -22,6 +22,7 @@ from service.ingest import NewText, prepare_texts, store
 from service.settings import Settings
 from tests.helpers import Server, ServerStarter, jpeg, wait_until
 from tests.model.samples import region_line, write_split_file
+from tests.scripted import Scripted
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -174,6 +175,21 @@ def test_a_search_is_readable_in_the_terminal(run: Any, photos: Path, tmp_path: 
     status, out, _ = run("search", photos / "a.jpg", "--no-rerank", "--data-dir", tmp_path / "d")
     assert "a cat sleeps" in out
     assert "0 of 3 candidates re-ranked" in out
+
+
+def test_a_key_goes_to_the_service_and_its_refusal_is_told(
+    run: Any, photos: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = {"title": "A key is needed", "status": 401, "detail": "this key is not known"}
+    scripted.answers = [(401, {}, json.dumps(problem).encode())] * 6
+    told = (1, "", "sightline: this key is not known\n")
+    assert run("search", "dog", "--url", scripted.url, "--key", "one") == told
+    monkeypatch.setenv("SIGHTLINE_KEY", "two")
+    assert run("search", "dog", "--url", scripted.url) == told
+    assert [key for *_, key in scripted.asked] == ["Bearer one", "Bearer two"]
+    assert run("index", photos / "a.jpg", "--url", scripted.url) == told
+    status, _, err = run("search", "dog", "--url", scripted.url, "--key", "a key")
+    assert (status, "without spaces" in err) == (1, True)
 
 
 def test_embeddings_open_in_other_tools(run: Any, photos: Path, tmp_path: Path) -> None:
