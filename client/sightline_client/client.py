@@ -23,8 +23,8 @@ class Client:
     step of a request: connecting, sending, waiting for a byte. retry: what is sent again, and how
     often. transport: how httpx sends, for tests and proxies.
 
-    Methods raise what `sightline_client.errors` lists, and OSError for a picture that can't be
-    read.
+    The options of searches are told at `sightline_client.searches.Options`. Methods raise what
+    `sightline_client.errors` lists, and OSError for a picture that can't be read.
     """
 
     def __init__(
