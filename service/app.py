@@ -51,6 +51,7 @@ def create_app(
         title=openapi.TITLE,
         lifespan=lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_name,
         telemetry=OWN_TELEMETRY,
     )
     serve_documentation(app)

@@ -1,23 +1,21 @@
 """One search from the command line, of a folder or of a service; the answer is the same."""
 
-import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from service.answers import SearchResponse
 from service.bodies import checked
 from service.collection import Collection
 from service.queries import PictureQuery, TextQuery
 from service.question import encode_question
-from service.remote import Remote
 from service.results import answer
 from service.search import ask_of, search
+from sightline_client import Client
+from sightline_client.searches import Options
 
 
 def ask_collection(
-    collection: Collection, words: str, picture: Path | None, options: Mapping[str, Any]
+    collection: Collection, words: str, picture: Path | None, options: Options
 ) -> SearchResponse:
     """Asks an open collection. Raises InvalidFieldsError or PictureError."""
     begun = time.perf_counter()
@@ -34,13 +32,11 @@ def ask_collection(
 
 
 def ask_service(
-    remote: Remote, words: str, picture: Path | None, options: Mapping[str, Any]
+    client: Client, words: str, picture: Path | None, options: Options
 ) -> SearchResponse:
-    """Asks a running service. Raises RemoteError."""
+    """Asks a running service. Raises SightlineError."""
     if picture is None:
-        reply = remote.ask("POST", "/search/text-to-image", json={"query": words, **options})
+        found = client.text_to_image(words, **options)
     else:
-        form = {name: json.dumps(value) for name, value in options.items()}
-        files = {"image": (picture.name, picture.read_bytes())}
-        reply = remote.ask("POST", "/search/image-to-text", files=files, data=form)
-    return SearchResponse.model_validate_json(reply.content)
+        found = client.image_to_text(picture, **options)
+    return SearchResponse.model_validate(found.model_dump(exclude_unset=True))

@@ -31,30 +31,32 @@ from service.errors import ServiceError
 
 FAILED = 1
 INTERRUPTED = 130  # what typer makes of Ctrl-C
+EXAMPLE_OF = "Example: "
 
 app = typer.Typer(
     name="sightline",
     help="Finds photos with sentences and sentences with photos.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve")(serve.serve)
-app.command("key")(key.key)
-app.command("index")(index.index)
-app.command("search")(search.search)
-app.command("embed")(embed.embed)
-app.command("convert-regions")(convert_regions.convert_regions)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("verify")(verify.verify)
-app.command("rebuild")(rebuild.rebuild)
-app.command("migrate")(migrate.migrate)
-app.command("backup")(backup.backup)
-app.command("restore")(restore.restore)
-app.command("compact")(compact.compact)
+app.command("serve", epilog=EXAMPLE_OF + serve.EXAMPLE)(serve.serve)
+app.command("key", epilog=EXAMPLE_OF + key.EXAMPLE)(key.key)
+app.command("index", epilog=EXAMPLE_OF + index.EXAMPLE)(index.index)
+app.command("search", epilog=EXAMPLE_OF + search.EXAMPLE)(search.search)
+app.command("embed", epilog=EXAMPLE_OF + embed.EXAMPLE)(embed.embed)
+app.command("convert-regions", epilog=EXAMPLE_OF + convert_regions.EXAMPLE)(
+    convert_regions.convert_regions
+)
+app.command("train", epilog=EXAMPLE_OF + train.EXAMPLE)(train.train)
+app.command("evaluate", epilog=EXAMPLE_OF + evaluate.EXAMPLE)(evaluate.evaluate)
+app.command("export", epilog=EXAMPLE_OF + export.EXAMPLE)(export.export)
+app.command("verify", epilog=EXAMPLE_OF + verify.EXAMPLE)(verify.verify)
+app.command("rebuild", epilog=EXAMPLE_OF + rebuild.EXAMPLE)(rebuild.rebuild)
+app.command("migrate", epilog=EXAMPLE_OF + migrate.EXAMPLE)(migrate.migrate)
+app.command("backup", epilog=EXAMPLE_OF + backup.EXAMPLE)(backup.backup)
+app.command("restore", epilog=EXAMPLE_OF + restore.EXAMPLE)(restore.restore)
+app.command("compact", epilog=EXAMPLE_OF + compact.EXAMPLE)(compact.compact)
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """Where `sightline index` puts pictures: a folder that is open here, or a running service."""
 
-import json
 import threading
 from collections.abc import Sequence
 
 from service.collection import Collection
 from service.indexing import Added
 from service.ingest import NewPicture, content_hash, prepare_pictures, store
-from service.remote import Remote, RemoteError
+from sightline_client import Client, ProblemError
+from sightline_client.errors import ForbiddenError, NotFoundError, UnauthorizedError
 
 
 class OpenCollection:
@@ -39,35 +39,32 @@ class RunningService:
     workers = 4
     batch = 1
 
-    def __init__(self, remote: Remote) -> None:
-        self._remote = remote
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def add(self, named: Sequence[tuple[str, NewPicture]]) -> list[Added]:
-        """Uploads those that the service hasn't got. Raises RemoteError when it is unreachable."""
+        """Uploads those that the service hasn't got.
+
+        Raises SightlineError when it can't be reached, or wants another key.
+        """
         return [self._add(name, picture) for name, picture in named]
 
     def _add(self, name: str, picture: NewPicture) -> Added:
         try:
             if picture.captions is None and self._has(picture):
                 return Added(name, "known", content_hash(picture.data))
-            fields = {"metadata": json.dumps(picture.metadata)}
-            if picture.captions is not None:
-                fields["captions"] = json.dumps(picture.captions)
-            stored = self._remote.ask(
-                "POST", "/images", files={"image": (name, picture.data)}, data=fields
-            ).json()
-        except RemoteError as error:
-            # No answer, or a key that isn't enough: so it will be with every other file.
-            if error.status in (None, 401, 403):
-                raise
+            stored = self._client.post_image(
+                picture.data, metadata=picture.metadata, captions=picture.captions
+            )
+        except (UnauthorizedError, ForbiddenError):
+            raise  # would befall every other picture too
+        except ProblemError as error:
             return Added(name, "failed", error=str(error))
-        return Added(name, "new" if stored["created"] else "known", stored["id"])
+        return Added(name, "new" if stored.created else "known", stored.id)
 
     def _has(self, picture: NewPicture) -> bool:
         try:
-            item = self._remote.ask("GET", f"/images/{content_hash(picture.data)}").json()
-        except RemoteError as error:
-            if error.status != 404:
-                raise
+            item = self._client.get_image(content_hash(picture.data))
+        except NotFoundError:
             return False
-        return bool(item["metadata"] == picture.metadata)
+        return item.metadata == picture.metadata

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from service import __version__, exchange, queries, schemas
@@ -69,6 +70,11 @@ KEY_ERRORS = {
 }
 BUSY = "Too many requests wait already; `Retry-After` says when to come back."
 DRAINING = "The service is about to stop, or too many requests wait already."
+
+
+def operation_name(route: APIRoute) -> str:
+    """What generated clients call a route: the name of its function."""
+    return route.name
 
 
 def describe(app: FastAPI) -> dict[str, Any]:

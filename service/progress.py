@@ -1,6 +1,7 @@
 """Progress on standard error: a bar in a terminal, a plain line every few seconds elsewhere."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,14 +33,20 @@ def progress(what: str) -> Iterator[Advance]:
 def waiting(what: str) -> Iterator[None]:
     """For work that can't tell how far it is: something that turns, or one plain line.
 
-    what: what is being done, as in "copying photos".
+    The line comes only when the work takes longer than two seconds. what: what is being done, as
+    in "copying photos".
     """
     if sys.stderr.isatty():
         with Console(stderr=True).status(what):
             yield
-    else:
-        print(f"{what} ...", file=sys.stderr)  # noqa: T201
+        return
+    line = threading.Timer(SECONDS_BETWEEN_LINES, print, [f"{what} ..."], {"file": sys.stderr})
+    line.daemon = True
+    line.start()
+    try:
         yield
+    finally:
+        line.cancel()
 
 
 class _Lines:

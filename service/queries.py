@@ -115,7 +115,8 @@ class PictureQuery(Request, SearchOptions):
 class PictureQueryForm(Form, SearchOptions):
     """Search for an uploaded picture."""
 
-    json_fields = ("filter", "region")
+    json_fields = ("filter",)
+    list_fields = ("region",)
 
     image: SkipValidation[Any] = Field(
         description="The picture's file.", json_schema_extra={"type": "string", "format": "binary"}

@@ -11,6 +11,7 @@ from model.toy import write_toy_bundle
 from service.collection import Collection, open_collection
 from service.settings import Settings
 from tests.helpers import Server, ServerStarter, client_of
+from tests.scripted import Scripted
 
 torch.set_num_threads(1)
 
@@ -71,3 +72,10 @@ def server(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     starter = ServerStarter(toy_bundle, tmp_path_factory.mktemp("shared") / "data")
     yield starter()
     starter.close()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Scripted]:
+    server = Scripted()
+    yield server
+    server.close()

@@ -2,26 +2,35 @@
 
 import ast
 import re
+import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
+import sightline_client
+from service import __version__
 from service.app import create_app
 from service.cli import app as command_line
 from service.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("model", "index", "service")
+ROOMS = ("model", "index", "service", "client")
 LONGEST_FILE_LINES = 400
 # What a room may import of ours.
-ARROWS = {"model": {"model"}, "index": {"index"}, "service": {"service", "model", "index"}}
-OURS = {*ROOMS, "tests", "benchmarks"}
+ARROWS = {
+    "model": {"model"},
+    "index": {"index"},
+    "service": {"service", "model", "index", "sightline_client"},
+    "client": {"sightline_client"},
+}
+OURS = {"model", "index", "service", "sightline_client", "tests", "benchmarks"}
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "deploy/**/*.md", "bundle/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "deploy/**/*.md", "bundle/*.md", "client/*.md")
     for path in ROOT.glob(pattern)
 )
 
@@ -66,21 +75,37 @@ def test_files_fit_in_the_head(room: str) -> None:
     assert {name: n for name, n in lengths.items() if n > LONGEST_FILE_LINES} == {}
 
 
-def test_every_package_of_the_rooms_is_installed() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    there = {
-        _name(source.parent).replace("/", ".")
-        for room in ROOMS
-        for source in (ROOT / room).rglob("__init__.py")
+def _packages_below(folder: Path, rooms: Sequence[str]) -> set[str]:
+    return {
+        source.parent.relative_to(folder).as_posix().replace("/", ".")
+        for room in rooms
+        for source in (folder / room).rglob("__init__.py")
     }
-    assert set(project["tool"]["setuptools"]["packages"]) == there
+
+
+def _project(folder: Path) -> Any:
+    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_package_of_the_rooms_is_installed() -> None:
+    there = _packages_below(ROOT, [room for room in ROOMS if room != "client"])
+    assert set(_project(ROOT)["tool"]["setuptools"]["packages"]) == there
+    there = _packages_below(ROOT / "client", ["sightline_client"])
+    assert set(_project(ROOT / "client")["tool"]["setuptools"]["packages"]) == there
 
 
 def test_the_version_has_one_value() -> None:
-    from service import __version__
+    versions = {_project(ROOT)["project"]["version"], __version__}
+    versions |= {_project(ROOT / "client")["project"]["version"], sightline_client.__version__}
+    assert len(versions) == 1
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["project"]["version"] == __version__
+
+def test_the_client_needs_two_packages_and_no_more() -> None:
+    dependencies = _project(ROOT / "client")["project"]["dependencies"]
+    assert {re.split(r"[<>=]", name)[0] for name in dependencies} == {"httpx", "pydantic"}
+    standard = {*sys.stdlib_module_names, "sightline_client", "httpx", "pydantic"}
+    imported = {package for source in _sources("client") for package in _imported_packages(source)}
+    assert imported - standard == set()
 
 
 def _commands() -> set[str]:

@@ -8,6 +8,8 @@ import typer
 
 from service.commands.options import AsJson, DataDir, settings_from
 
+EXAMPLE = "sightline backup backups/monday --data-dir data/holiday"
+
 
 def backup(
     target: Annotated[Path, typer.Argument(help="Folder to make; it must not be there yet.")],

@@ -6,15 +6,17 @@ import typer
 
 from service.commands.options import AsJson, Bundle, DataDir, settings_from
 
+EXAMPLE = "sightline compact --data-dir data/holiday"
+
 
 def compact(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = False) -> None:
     """Merge what writes have left scattered, and give free space back to the disk."""
     settings = settings_from(data_dir=data_dir, bundle=bundle, device="cpu")
 
-    from service.collection import open_collection
+    from service.commands.opening import opened
     from service.progress import waiting
 
-    with open_collection(settings) as collection, waiting(f"compacting {settings.data_dir}"):
+    with opened(settings) as collection, waiting(f"compacting {settings.data_dir}"):
         before = collection.index.stats()["bytes_on_disk"]
         collection.index.compact()
         after = collection.index.stats()["bytes_on_disk"]

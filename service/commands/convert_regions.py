@@ -2,18 +2,24 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from service.commands.options import AsJson
 from service.progress import progress
 
+Split = Literal["train", "dev", "test", "testall"]
+
+EXAMPLE = (
+    "sightline convert-regions trainval_36.tsv --out coco --split dev --captions dataset_coco.json"
+)
+
 
 def convert_regions(
     files: Annotated[list[Path], typer.Argument(help="TSV files of bottom-up attention.")],
     out: Annotated[Path, typer.Option(help="The precomputed folder.")],
-    split: Annotated[str, typer.Option(help="train, dev, test or testall.")],
+    split: Annotated[Split, typer.Option(help="Which split to write.")],
     captions: Annotated[Path, typer.Option(help="Karpathy's JSON file with splits and captions.")],
     regions: Annotated[int, typer.Option(min=1, help="Rows a picture; fewer are padded.")] = 36,
     as_json: AsJson = False,

@@ -9,6 +9,8 @@ import typer
 
 from service.commands.options import AsJson, Bundle, DeviceName, settings_from, tell
 
+EXAMPLE = "sightline embed --data flickr8k --out embeddings"
+
 
 def embed(
     data: Annotated[Path, typer.Option(help="Folder with captions.jsonl.")],

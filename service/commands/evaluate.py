@@ -13,6 +13,8 @@ from service.progress import progress
 if TYPE_CHECKING:
     from model.recall import Recall
 
+EXAMPLE = "sightline evaluate --data flickr8k --split val --ablate"
+
 
 def evaluate(
     data: Annotated[Path, typer.Option(help="Data set: captions.jsonl or precomputed features.")],

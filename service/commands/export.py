@@ -10,6 +10,8 @@ import typer
 from service.commands.options import AsJson
 from service.progress import progress
 
+EXAMPLE = "sightline export runs/mine --out mine"
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a training run.")],

@@ -7,17 +7,19 @@ from typing import Annotated
 import typer
 
 from service.commands.options import (
-    ApiKey,
     AsJson,
     Bundle,
     CodecName,
     DataDir,
     DeviceName,
+    Key,
     Url,
     one_of,
     settings_from,
     tell,
 )
+
+EXAMPLE = "sightline index ~/Pictures/holiday --data-dir data/holiday"
 
 
 def index(
@@ -28,7 +30,7 @@ def index(
     ] = None,
     data_dir: DataDir = None,
     url: Url = None,
-    key: ApiKey = None,
+    key: Key = None,
     bundle: Bundle = None,
     device: DeviceName = None,
     codec: CodecName = None,
@@ -43,12 +45,12 @@ def index(
     settings = settings_from(data_dir=data_dir, bundle=bundle, device=device, codec=codec)
 
     from service.captions import read_captions
-    from service.collection import open_collection
+    from service.commands.opening import opened
     from service.destinations import OpenCollection, RunningService
     from service.indexing import Destination, Report, index_photos
     from service.photos import find_photos
     from service.progress import progress
-    from service.remote import Remote
+    from service.remote import connected
 
     photos = find_photos(paths)
     told = None if captions is None else read_captions(captions)
@@ -58,10 +60,10 @@ def index(
             return index_photos(destination, photos, told, advance)
 
     if url is not None:
-        with Remote(url, key) as remote:
-            report = into(RunningService(remote))
+        with connected(url, key) as client:
+            report = into(RunningService(client))
     else:
-        with open_collection(settings) as collection:
+        with opened(settings) as collection:
             report = into(OpenCollection(collection))
 
     counts = {outcome: report.counts[outcome] for outcome in ("new", "known", "failed")}

@@ -8,6 +8,8 @@ import typer
 
 from service.keys import NAME, Access, Key, digest_of, new_key, read_keys_file
 
+EXAMPLE = "sightline key page --access write --file keys"
+
 
 def key(
     name: Annotated[str, typer.Argument(help="What the log calls the key.")],

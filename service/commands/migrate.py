@@ -17,6 +17,8 @@ from service.commands.options import (
     tell,
 )
 
+EXAMPLE = "sightline migrate --data-dir data/holiday --bundle mine"
+
 
 def migrate(
     bundle: Bundle = None,

@@ -33,12 +33,12 @@ Url = Annotated[
     str | None,
     typer.Option("--url", help="A running service, instead of a folder.", show_default=False),
 ]
-ApiKey = Annotated[
+Key = Annotated[
     str | None,
     typer.Option(
         "--key",
         envvar="SIGHTLINE_KEY",
-        help="Key for the service at --url; better in the environment, where others don't see it.",
+        help="An API key, for a service at --url that asks for one.",
         show_default=False,
     ),
 ]

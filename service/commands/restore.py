@@ -8,6 +8,8 @@ import typer
 
 from service.commands.options import AsJson, DataDir, settings_from
 
+EXAMPLE = "sightline restore backups/monday --data-dir data/restored"
+
 
 def restore(
     source: Annotated[Path, typer.Argument(help="Folder that `sightline backup` made.")],

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.options import (
-    ApiKey,
     AsJson,
     Bundle,
     DataDir,
     DeviceName,
+    Key,
     Url,
     one_of,
     settings_from,
@@ -20,6 +20,9 @@ from service.fields import MAX_RESULTS
 
 if TYPE_CHECKING:
     from service.answers import SearchResponse, SearchResult
+    from sightline_client.searches import Options
+
+EXAMPLE = 'sightline search "two dogs in the snow" -k 5 --data-dir data/holiday'
 
 
 def search(
@@ -29,7 +32,7 @@ def search(
     explain: Annotated[bool, typer.Option("--explain", help="Show what each word saw.")] = False,
     data_dir: DataDir = None,
     url: Url = None,
-    key: ApiKey = None,
+    key: Key = None,
     bundle: Bundle = None,
     device: DeviceName = None,
     as_json: AsJson = False,
@@ -38,17 +41,17 @@ def search(
     one_of(data_dir, url)
     settings = settings_from(data_dir=data_dir, bundle=bundle, device=device)
     picture = Path(query) if _is_file(query) else None
-    options = {"k": k, "rerank": rerank, "explain": explain}
+    options: Options = {"k": k, "rerank": rerank, "explain": explain}
 
     from service.asking import ask_collection, ask_service
-    from service.collection import open_collection
-    from service.remote import Remote
+    from service.commands.opening import opened
+    from service.remote import connected
 
     if url is not None:
-        with Remote(url, key) as remote:
-            found = ask_service(remote, query, picture, options)
+        with connected(url, key) as client:
+            found = ask_service(client, query, picture, options)
     else:
-        with open_collection(settings) as collection:
+        with opened(settings) as collection:
             found = ask_collection(collection, query, picture, options)
     typer.echo(found.model_dump_json(indent=2) if as_json else _page(found))
 

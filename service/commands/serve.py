@@ -9,6 +9,8 @@ from service.commands.options import Bundle, CodecName, DataDir, DeviceName, set
 if TYPE_CHECKING:
     from service.collection import Collection
 
+EXAMPLE = "sightline serve --data-dir data --port 8000"
+
 
 def serve(
     data_dir: DataDir = None,

@@ -12,6 +12,8 @@ from service.progress import progress
 
 Cache = Annotated[Path, typer.Option(help="Folder of the cached features.")]
 
+EXAMPLE = "sightline train --data flickr8k --out runs/mine --resume"
+
 
 def train(
     data: Annotated[Path, typer.Option(help="Data set: captions.jsonl or precomputed features.")],

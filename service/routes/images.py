@@ -24,6 +24,7 @@ from service.schemas import (
 from service.uploads import picture_bytes
 
 router = APIRouter(tags=["images"])
+JPEG = {"type": "string", "format": "binary"}
 
 
 @router.put(
@@ -74,7 +75,10 @@ async def get_image(id: PathId, service: Service) -> Item:
     "/images/{id}/thumbnail",
     response_class=Response,
     responses={
-        200: {"content": {"image/jpeg": {}}, "description": "A JPEG, without the photo's EXIF."},
+        200: {
+            "content": {"image/jpeg": {"schema": JPEG}},
+            "description": "A JPEG, without the photo's EXIF.",
+        },
         304: {"description": "The copy that `If-None-Match` names is still the one."},
     },
 )
@@ -86,7 +90,7 @@ async def get_thumbnail(id: PathId, request: Request, service: Service) -> Respo
 
 
 @router.patch("/images/{id}/metadata", openapi_extra=documented(json=MetadataPatch))
-async def patch_metadata(id: PathId, request: Request, service: Service) -> Item:
+async def patch_image_metadata(id: PathId, request: Request, service: Service) -> Item:
     """Merges into the metadata (RFC 7396): null removes a key, other keys stay."""
     patch = (await read_json(request, MetadataPatch, service.encoders)).root
     return await service.writer.run(care.merge_metadata, service.collection, "image", id, patch)

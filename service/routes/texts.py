@@ -55,7 +55,7 @@ async def get_text(id: PathId, service: Service) -> Item:
 
 
 @router.patch("/texts/{id}/metadata", openapi_extra=documented(json=MetadataPatch))
-async def patch_metadata(id: PathId, request: Request, service: Service) -> Item:
+async def patch_text_metadata(id: PathId, request: Request, service: Service) -> Item:
     """Merges into the metadata (RFC 7396): null removes a key, other keys stay."""
     patch = (await read_json(request, MetadataPatch, service.encoders)).root
     return await service.writer.run(care.merge_metadata, service.collection, "text", id, patch)

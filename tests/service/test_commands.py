@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import faiss
 import httpx
 import numpy as np
 import pytest
+import typer
 
 from service import cli
 from service.collection import open_collection
@@ -19,6 +22,9 @@ from service.ingest import NewText, prepare_texts, store
 from service.settings import Settings
 from tests.helpers import Server, ServerStarter, jpeg, wait_until
 from tests.model.samples import region_line, write_split_file
+from tests.scripted import Scripted
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture
@@ -60,15 +66,22 @@ def run(
     return call
 
 
-def test_help_is_there_for_every_command(run: Any) -> None:
+def test_help_is_there_for_every_command_with_an_example_that_parses(run: Any) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    commands = "serve index search embed verify rebuild backup restore compact".split()
-    for command in commands:
-        assert command in out
-        status, described, _ = run(command, "--help")
+    documented = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    assert len(commands) >= 14
+    for name, command in commands.items():
+        assert name in out
+        status, described, _ = run(name, "--help")
         assert status == 0
         assert "Usage: sightline" in described
+        [example] = re.findall(r"^ Example: (sightline .*?) *$", described, re.MULTILINE)
+        assert example in documented
+        program, called, *arguments = shlex.split(example)
+        assert (program, called) == ("sightline", name)
+        command.make_context(name, arguments)
 
 
 def test_help_does_not_wait_for_the_model() -> None:
@@ -162,6 +175,21 @@ def test_a_search_is_readable_in_the_terminal(run: Any, photos: Path, tmp_path: 
     status, out, _ = run("search", photos / "a.jpg", "--no-rerank", "--data-dir", tmp_path / "d")
     assert "a cat sleeps" in out
     assert "0 of 3 candidates re-ranked" in out
+
+
+def test_a_key_goes_to_the_service_and_its_refusal_is_told(
+    run: Any, photos: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = {"title": "A key is needed", "status": 401, "detail": "this key is not known"}
+    scripted.answers = [(401, {}, json.dumps(problem).encode())] * 6
+    told = (1, "", "sightline: this key is not known\n")
+    assert run("search", "dog", "--url", scripted.url, "--key", "one") == told
+    monkeypatch.setenv("SIGHTLINE_KEY", "two")
+    assert run("search", "dog", "--url", scripted.url) == told
+    assert [key for *_, key in scripted.asked] == ["Bearer one", "Bearer two"]
+    assert run("index", photos / "a.jpg", "--url", scripted.url) == told
+    status, _, err = run("search", "dog", "--url", scripted.url, "--key", "a key")
+    assert (status, "without spaces" in err) == (1, True)
 
 
 def test_embeddings_open_in_other_tools(run: Any, photos: Path, tmp_path: Path) -> None:

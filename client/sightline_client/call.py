@@ -1,0 +1,106 @@
+"""One request of the API as a value: what is sent, and how the answer is read.
+
+A call knows nothing of connections. `Client` and `AsyncClient` send the same calls.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from sightline_client.errors import UnexpectedAnswerError, problem_error
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE"]
+FilePart = tuple[str, tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """What is sent, and how the answer is read.
+
+    params: of the URL. json: the body as JSON. form, files: the body as a form, whose values are
+    JSON in words. repeatable: whether it may be sent again when it may have been carried out.
+    """
+
+    method: Method
+    path: str
+    read: Callable[[httpx.Response], T]
+    params: Mapping[str, str | int] | None = None
+    json: Mapping[str, Any] | None = None
+    form: Mapping[str, str] | None = None
+    files: Sequence[FilePart] | None = None
+    repeatable: bool = True
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What httpx's `request` takes, of a client or of an asynchronous one."""
+        return {
+            "method": self.method,
+            "url": self.path,
+            "params": self.params,
+            "json": self.json,
+            "data": self.form,
+            "files": self.files,
+        }
+
+    def answer(self, response: httpx.Response) -> T:
+        """The answer of a response. Raises ProblemError or UnexpectedAnswerError."""
+        if response.is_error:
+            raise problem_error(response)
+        if not response.is_success:
+            raise UnexpectedAnswerError(f"{response.url} answered {response.status_code}")
+        try:
+            return self.read(response)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in found["loc"])
+            words = f"{where}: {found['msg']}" if where else found["msg"]
+            raise UnexpectedAnswerError(
+                f"{response.url} gave no answer of this API: {words}"
+            ) from error
+
+    def after(self, cursor: str) -> Self:
+        """The same call for the page that a cursor leads to."""
+        if self.json is not None:
+            return replace(self, json={**self.json, "cursor": cursor})
+        if self.files is not None:
+            return replace(self, form={**(self.form or {}), "cursor": cursor})
+        return replace(self, params={**(self.params or {}), "cursor": cursor})
+
+
+def model_reader(model: type[M]) -> Callable[[httpx.Response], M]:
+    """Reads an answer as this model."""
+    return lambda response: model.model_validate_json(response.content)
+
+
+def read_bytes(response: httpx.Response) -> bytes:
+    """Reads an answer as it is."""
+    return response.content
+
+
+def read_nothing(response: httpx.Response) -> None:
+    """For answers without a body."""
+
+
+def item_path(kind: Literal["images", "texts"], id: str, below: str = "") -> str:
+    """The path of an item.
+
+    >>> item_path("images", "beach 1", "/metadata")
+    '/images/beach%201/metadata'
+
+    Raises ValueError for an id that no path can hold.
+    """
+    if id in ("", ".", "..") or "/" in id:
+        raise ValueError(f'an id isn\'t empty, "." or "..", and holds no "/", unlike {id!r}')
+    return f"/{kind}/{quote(id, safe='')}{below}"
+
+
+def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given; None stands for the service's default."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,20 @@
+"""What both clients are made with."""
+
+from typing import Any
+
+from sightline_client.retry import Retry
+
+URL = "http://127.0.0.1:8000"
+TIMEOUT_S = 60.0
+RETRY = Retry()
+VERSION = "0.1.0"
+
+
+def http_settings(url: str, api_key: str | None, timeout_s: float) -> dict[str, Any]:
+    """What httpx's clients take. Raises ValueError for a key that no header can hold."""
+    headers = {"User-Agent": f"sightline-client/{VERSION}"}
+    if api_key is not None:
+        if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+            raise ValueError("an API key holds printable ASCII characters without spaces")
+        headers["Authorization"] = f"Bearer {api_key}"
+    return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout_s}
