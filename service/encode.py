@@ -6,9 +6,8 @@ import re
 
 from PIL import Image
 
-from model.crop import crop, in_whole
 from model.errors import PictureTooLargeError
-from model.matcher import Box, Encoded
+from model.matcher import Encoded
 from model.picture import decode
 from service.collection import Collection
 from service.errors import InvalidFieldsError, NotFoundError
@@ -17,23 +16,10 @@ from service.settings import Settings
 DATA_URL = re.compile(r"\s*data:[^,]{0,256};base64,", re.IGNORECASE)
 
 
-def encode_text(collection: Collection, text: str) -> Encoded:
-    """One sentence, about 5 ms."""
-    return collection.matcher.encode_texts([text], to_store=False)[0]
-
-
 def encode_picture(collection: Collection, data: bytes, to_store: bool = False) -> Encoded:
     """One picture's file, some 250 ms. Raises PictureError. to_store: as of the matcher."""
     picture = read_picture(data, collection.settings)
     return collection.matcher.encode_pictures([picture], to_store)[0]
-
-
-def encode_region(collection: Collection, data: bytes, region: Box | None) -> Encoded:
-    """A part of one picture's file, or all of it; boxes are of the whole. Raises PictureError."""
-    if region is None:
-        return encode_picture(collection, data)
-    picture = crop(read_picture(data, collection.settings), region)
-    return in_whole(collection.matcher.encode_pictures([picture], to_store=False)[0], region)
 
 
 def encode_stored(collection: Collection, image_id: str) -> Encoded:
