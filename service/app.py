@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from service import openapi
 from service.documentation import cut_outside_links
 from service.errors import InvalidFieldsError
+from service.leaving import Leaving
 from service.middleware import Envelope, Gate, answer_http_exception, request_id_of
 from service.pages import PAGE_FOLDER, PageFiles
 from service.problems import TABLE, headers_of, parameter_problems, problem_of, respond
@@ -35,6 +36,7 @@ def create_app(
     cut_outside_links(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     # The last one added is the outermost.
+    app.add_middleware(Leaving)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Envelope)
     for error, _ in TABLE:
