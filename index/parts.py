@@ -71,19 +71,24 @@ def search(
     """
     main, view = parts.main, parts.main_view
     k = min(k, parts.count)
-    if main is None or view.count <= exact_rows or k == 0:
+    if main is None or k == 0:
         return search_exactly(parts, queries, k)
+    if view.count <= exact_rows:
+        found = search_exactly(parts, queries, k)
+        main.was_read(view.count)
+        return found
     wanted = min(k, view.count)
     take = min(wanted + wanted // 4 + SPARE, view.count)
     rows = main.inverted.nearest(view, queries, wanted, take, threads)
-    found = [
+    in_main = [
         # A filter may leave only items of other lists than those near the query.
         search_flat(view, query[None], wanted, parts.flat_main)[0]
         if (own[:wanted] < 0).any()
         else scored(view, query, own[own >= 0])[:wanted]
         for query, own in zip(queries, rows, strict=True)
     ]
-    return _merged(found, search_flat(parts.delta, queries, k, parts.flat_delta), k)
+    main.was_read(rows.size)
+    return _merged(in_main, search_flat(parts.delta, queries, k, parts.flat_delta), k)
 
 
 def _merged(main: list[list[Hit]], delta: list[list[Hit]], k: int) -> list[list[Hit]]:

@@ -12,9 +12,10 @@ Derived, and never the only copy of anything. The catalog names the segment in u
 
 import json
 import mmap
+import threading
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
@@ -48,6 +49,7 @@ class Segment:
     inverted: Inverted
     bytes_on_disk: int
     mapped: mmap.mmap
+    reads: "Reads" = field(default_factory=lambda: Reads())
 
     def let_go(self) -> None:
         """Gives back the memory of vectors that were read; they are mapped again when needed.
@@ -55,6 +57,36 @@ class Segment:
         After a scan of all of them, which would otherwise count as this process's memory for good.
         """
         self.mapped.madvise(mmap.MADV_DONTNEED)
+
+    def was_read(self, rows: int) -> None:
+        """Tells that a search read so many vectors; now and then they are let go of."""
+        if self.reads.are_many(rows):
+            self.let_go()
+
+
+class Reads:
+    """Counts the vectors that were read since they were last let go of.
+
+    Who holds what: `_rows` is counted under `_lock` by whatever thread searches. Letting go takes
+    no lock: a search that reads meanwhile gets its pages again from the system's cache.
+    """
+
+    # A vector that is read brings up to 64 KiB of its neighbours with it, as Linux maps what is
+    # cached around a page (`fault_around_bytes`); so many are half a gigabyte at most.
+    MOST = 8192
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows = 0
+
+    def are_many(self, rows: int) -> bool:
+        """Counts `rows` more; whether it is time to let go, and then counts from 0 again."""
+        with self._lock:
+            self._rows += rows
+            if self._rows < self.MOST:
+                return False
+            self._rows = 0
+            return True
 
 
 @dataclass(frozen=True)

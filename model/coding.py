@@ -17,6 +17,7 @@ from model.alignment import (
     Nodes,
     concept_agreement,
 )
+from model.lengths import of_like_length
 from model.network import Network
 from model.progress import Progress, silent
 from model.words import TextBatch, TrunkText, collate
@@ -70,11 +71,9 @@ def texts_by_length(network: Network, texts: Sequence[TrunkText], batch: int) ->
 def _by_length(
     coded: Callable[[TextBatch], Codes], device: str, texts: Sequence[TrunkText], batch: int
 ) -> Codes:
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i].spans))
-    parts = [
-        coded(collate([texts[i] for i in order[start : start + batch]]).to(device))
-        for start in range(0, len(order), batch)
-    ]
+    groups = of_like_length([len(text.states) for text in texts], batch)
+    parts = [coded(collate([texts[i] for i in group]).to(device)) for group in groups]
+    order = [i for group in groups for i in group]
     back = torch.tensor(order, device=device).argsort()
     return take(concatenate(parts), back)
 

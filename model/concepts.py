@@ -17,6 +17,7 @@ from torch.nn import functional
 from model import efficientnet
 from model.config import ModelConfig, TextConfig
 from model.grid import GridTail
+from model.half import in_half
 from model.words import PretrainedTail, PretrainedTrunk, TextBatch, collate
 
 # The classes of ILSVRC 2012 (Russakovsky et al., IJCV 2015) in their order, named by WordNet 3.0.
@@ -66,6 +67,12 @@ class Concepts:
         for part in (self._picture_tail, self._classifier, self._text_tail):
             if part is not None:
                 part._apply(function)  # type: ignore[no-untyped-call]
+
+    def in_half(self) -> None:
+        """Gives its tails the weights of `model/half.py`."""
+        in_half(self._text_tail)
+        if self._picture_tail is not None:
+            in_half(self._picture_tail)
 
     def pictures(self, arrays: Tensor) -> Tensor:
         """Trunk arrays (B, *shape) to probabilities (B, 1000), each row summing to 1."""

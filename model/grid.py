@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from model import efficientnet
 from model.config import RegionConfig
+from model.half import HalfNetwork, in_half
 from model.picture import fit
 from model.region_extractor import RegionExtractor, grid_boxes
 from model.views import laid_over, served_view
@@ -15,9 +16,10 @@ from model.views import laid_over, served_view
 class GridExtractor:
     """EfficientNet-Lite2 up to the blocks that may be tuned."""
 
-    def __init__(self, config: RegionConfig, device: str = "cpu") -> None:
+    def __init__(self, config: RegionConfig, device: str = "cpu", half: bool = False) -> None:
         self._config, self._device = config, device
-        self._trunk = efficientnet.load_trunk().to(device)
+        trunk = efficientnet.load_trunk().to(device)
+        self._trunk = HalfNetwork(trunk) if half else trunk
 
     @property
     def name(self) -> str:
@@ -94,10 +96,14 @@ class GridTail(nn.Module):
 class UntunedGridExtractor:
     """Regions from ImageNet's own last blocks behind a grid's trunk: nothing is left to tune."""
 
-    def __init__(self, inner: RegionExtractor, config: RegionConfig, device: str) -> None:
+    def __init__(
+        self, inner: RegionExtractor, config: RegionConfig, device: str, half: bool = False
+    ) -> None:
         self._inner, self._config, self._device = inner, config, device
         self._tail = GridTail(config).to(device).eval().requires_grad_(False)
         self._tail.start_from_imagenet()
+        if half:
+            in_half(self._tail)
 
     @property
     def name(self) -> str:

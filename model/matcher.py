@@ -22,6 +22,7 @@ from model.coding import code_pictures, code_texts
 from model.concepts import concept_names
 from model.config import ModelConfig
 from model.fused import MOST_NODES, TORCH, FusedScorer, Layer, variant
+from model.half import is_quick
 from model.packed_nodes import PackedNodes, batch_of
 from model.regions import served_extractor
 from model.stored_concepts import CONCEPTS, agreements, shared_concepts, to_bytes
@@ -98,17 +99,22 @@ class Matcher:
         device: str = "cpu",
         batch_size: int = 16,
         codec: str = DEFAULT_CODEC,
+        half: bool | None = None,
     ) -> None:
-        """codec: one of `codecs.CODECS`. Raises ConfigError for another name."""
+        """codec: one of `codecs.CODECS`. half: whether to encode in bfloat16 (`half.py`), None for
+        where that is quicker. Raises ConfigError for another codec.
+        """
         self.fingerprint, self.name, self.tags = bundle.fingerprint, bundle.name, bundle.tags
         self.config, self.report = bundle.config, bundle.report
         self.dimension = bundle.stored_dimension
         self._scoring, self._batch_size, self._device = bundle.scoring, batch_size, device
         self._bank = bundle.bank.to(device)
-        self._network = bundle.network().to(device)
-        self._extractor = served_extractor(bundle.config, device)
+        half = is_quick(device) if half is None else half
+        network = bundle.network().to(device)
+        self._network = network.in_half() if half else network
+        self._extractor = served_extractor(bundle.config, device, half)
         self._concept_names = concept_names() if bundle.config.concepts else ()
-        self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device)
+        self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device, half)
         self._codec = make_codec(codec, bundle.bank)
         self._scorer = FusedScorer(self._network.alignment, _variant(bundle.config, device, codec))
 

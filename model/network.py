@@ -15,6 +15,7 @@ from model.config import ModelConfig
 from model.encoders import PictureEncoder, TextEncoder
 from model.first_stage import first_stage
 from model.grid import GridTail
+from model.half import in_half
 from model.regions import some_regions
 from model.words import PretrainedTail, TextBatch, text_tail
 
@@ -53,6 +54,12 @@ class Network(nn.Module):
             with torch.no_grad():
                 head.weight.mul_(0.1)
                 head.bias.copy_(share.logit())
+
+    def in_half(self) -> Self:
+        """Itself as `model/half.py` makes it, for encoding on a CPU; not to train any more."""
+        if self.concepts is not None:
+            self.concepts.in_half()
+        return in_half(self)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         if self.concepts is not None:

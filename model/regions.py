@@ -41,18 +41,23 @@ def extractor(config: ModelConfig, device: str = "cpu") -> RegionExtractor:
     return _extractor(config, device, views=1)
 
 
-def served_extractor(config: ModelConfig, device: str = "cpu") -> RegionExtractor:
-    """What pictures are encoded with outside training: in all views that are served."""
-    return _extractor(config, device, config.regions.served_views)
+def served_extractor(
+    config: ModelConfig, device: str = "cpu", half: bool = False
+) -> RegionExtractor:
+    """What pictures are encoded with outside training: in all views that are served.
+
+    half: a grid's networks compute in bfloat16 (`model/half.py`).
+    """
+    return _extractor(config, device, config.regions.served_views, half)
 
 
-def _extractor(config: ModelConfig, device: str, views: int) -> RegionExtractor:
+def _extractor(config: ModelConfig, device: str, views: int, half: bool = False) -> RegionExtractor:
     match config.regions.kind:
         case "grid":
-            grid = GridExtractor(config.regions, device)
+            grid = GridExtractor(config.regions, device, half)
             seen = ServedViews(grid, views) if views > 1 else grid
             tuned = config.regions.tuned
-            return seen if tuned else UntunedGridExtractor(seen, config.regions, device)
+            return seen if tuned else UntunedGridExtractor(seen, config.regions, device, half)
         case "tower":
             tower = EmbeddingTowerExtractor if config.first_stage == "tower" else TowerExtractor
             return tower(config, device)

@@ -25,9 +25,11 @@ def with_embeddings(texts: Sequence[TrunkText], embeddings: np.ndarray) -> list[
     return [replace(text, embedding=row) for text, row in zip(texts, embeddings, strict=True)]
 
 
-def text_trunk(config: ModelConfig, vocabulary: Sequence[str], device: str = "cpu") -> TextTrunk:
-    """The trunk that a configuration names, its networks on a device."""
-    words = word_trunk(config.text, vocabulary, device)
+def text_trunk(
+    config: ModelConfig, vocabulary: Sequence[str], device: str = "cpu", half: bool = False
+) -> TextTrunk:
+    """The trunk that a configuration names, its networks on a device. half: as of its words."""
+    words = word_trunk(config.text, vocabulary, device, half)
     if config.first_stage == "tower":
         return EmbeddingTrunk(words, TextTower(config, device))
     return words

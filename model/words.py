@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from model import bert
 from model.config import TextConfig
+from model.half import in_half
+from model.lengths import of_like_length
 from model.pretrained import MINILM_TOKENIZER, MINILM_WEIGHTS
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -65,21 +67,22 @@ class TextTrunk(Protocol):
 class PretrainedTrunk:
     """MiniLM's tokenizer, embeddings and first layers."""
 
-    def __init__(self, config: TextConfig, device: str = "cpu") -> None:
+    def __init__(self, config: TextConfig, device: str = "cpu", half: bool = False) -> None:
+        """half: with the weights of `model/half.py`, for a CPU that is quick with them."""
         self._device = device
         self._tokenizer = Tokenizer.from_file(str(MINILM_TOKENIZER.locate()))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MOST_PIECES)
         layers = bert.LAYERS - config.tuned_layers
         self._trunk = bert.load_trunk(MINILM_WEIGHTS.locate(), layers).to(device)
+        if half:
+            in_half(self._trunk)
         self._max_words = config.max_words
 
     def __call__(self, texts: Sequence[str]) -> list[TrunkText]:
         encoded = [self._encode(text) for text in texts]
         states: list[np.ndarray] = [np.empty(0)] * len(texts)
-        by_length = sorted(range(len(texts)), key=lambda i: len(encoded[i][0]))
-        for start in range(0, len(texts), TRUNK_BATCH):
-            part = by_length[start : start + TRUNK_BATCH]
+        for part in of_like_length([len(ids) for ids, _, _ in encoded], TRUNK_BATCH):
             ids, mask = _padded([torch.tensor(encoded[i][0]) for i in part])
             with torch.inference_mode():
                 states_on_device = self._trunk(ids.to(self._device), mask.to(self._device))
@@ -209,10 +212,12 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def word_trunk(config: TextConfig, vocabulary: Sequence[str], device: str = "cpu") -> TextTrunk:
-    """The trunk of the words that a configuration names."""
+def word_trunk(
+    config: TextConfig, vocabulary: Sequence[str], device: str = "cpu", half: bool = False
+) -> TextTrunk:
+    """The trunk of the words that a configuration names. half: as of `PretrainedTrunk`."""
     if config.kind == "pretrained":
-        return PretrainedTrunk(config, device)
+        return PretrainedTrunk(config, device, half)
     return VocabularyTrunk(config, vocabulary)
 
 

@@ -23,8 +23,9 @@ async def search_all(service: Running, batch: BatchQuery) -> bytes:
     service.collection.metrics.request_items("/search/batch", len(batch.queries))
     outcomes: list[bytes] = [b""] * len(batch.queries)
     waiting = enumerate(batch.queries)
-    # No more at once than there are encoders, so that one batch doesn't fill the queues.
-    workers = (_work(service, waiting, outcomes) for _ in range(service.settings.encoder_workers))
+    # Enough at once to be encoded together, but one batch leaves most of the queue to others.
+    at_once = max(service.settings.encoder_workers, service.settings.encoder_queue // 4)
+    workers = (_work(service, waiting, outcomes) for _ in range(at_once))
     await asyncio.gather(*workers)
     return b'{"items":[' + b",".join(outcomes) + b"]}"
 

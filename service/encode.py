@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from model.crop import crop, in_whole
 from model.errors import PictureTooLargeError
-from model.matcher import Box, Encoded
+from model.matcher import Encoded
 from model.picture import decode
 from service.collection import Collection
 from service.errors import InvalidFieldsError, NotFoundError
@@ -38,23 +37,10 @@ def encode_pictures(
     return collection.matcher.encode_pictures(pictures, to_store)
 
 
-def encode_text(collection: Collection, text: str) -> Encoded:
-    """One sentence, about 5 ms."""
-    return encode_texts(collection, [text], to_store=False)[0]
-
-
 def encode_picture(collection: Collection, data: bytes, to_store: bool = False) -> Encoded:
     """One picture's file, some 250 ms. Raises PictureError. to_store: as of the matcher."""
     picture = read_picture(data, collection.settings)
     return encode_pictures(collection, [picture], to_store)[0]
-
-
-def encode_region(collection: Collection, data: bytes, region: Box | None) -> Encoded:
-    """A part of one picture's file, or all of it; boxes are of the whole. Raises PictureError."""
-    if region is None:
-        return encode_picture(collection, data)
-    picture = crop(read_picture(data, collection.settings), region)
-    return in_whole(encode_pictures(collection, [picture], to_store=False)[0], region)
 
 
 def encode_stored(collection: Collection, image_id: str) -> Encoded:

@@ -30,10 +30,15 @@ class BoundedPool:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix=name)
 
     async def run(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The job's result, computed on one of the threads.
+        """The job's result, computed on one of the threads; a job that still waits is cancelled
+        with its task.
 
         Raises OverloadedError at once if the queue is full, and whatever the job raises.
         """
+        return await asyncio.wrap_future(self.submit(job, *args, **kwargs))
+
+    def submit(self, job: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Puts a job into the queue. Raises OverloadedError if that is full."""
         with self._lock:
             if self._places >= self._limit:
                 raise OverloadedError(
@@ -44,7 +49,7 @@ class BoundedPool:
             self._places += 1
         future = self._threads.submit(job, *args, **kwargs)
         future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
+        return future
 
     def load(self) -> dict[str, int]:
         """Workers, jobs running or waiting now, and the most there may be."""

@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
 
 from index.records import Record
 from model.composition import EXCLUDED, VECTOR, Composition, Part, Scorer
-from model.matcher import Encoded, Kind, Matcher
+from model.crop import crop, in_whole
+from model.matcher import Box, Encoded, Kind, Matcher
 from service.collection import Collection
 from service.cursor import name_of
-from service.encode import encode_region, encode_stored, encode_text, from_base64, stored_picture
+from service.encode import encode_stored, from_base64, read_picture, stored_picture
 from service.errors import InvalidFieldsError
 from service.queries import Direction, PictureQuery, PictureQueryForm, TextQuery
 from service.rerank import Ranked, StageScoresOf, first_stage_alone, rerank
@@ -114,29 +116,31 @@ class Question:
         return next((part for part in self.parts if part.kind != self.target), None)
 
 
-def encode_question(
-    collection: Collection, direction: Direction, given: Given, upload: bytes | None = None
-) -> Question:
-    """Encodes what is asked. upload: the picture's file of a form.
+@dataclass(frozen=True)
+class Unencoded:
+    """What a query brings to be encoded.
+
+    sentences: what is asked for first, what is excluded last. picture: upright RGB, cut to the
+    region that is asked for; where that lies is `region`. stored: a picture that needs no encoding.
+    """
+
+    sentences: tuple[str, ...]
+    picture: Image.Image | None = None
+    region: Box | None = None
+    stored: Encoded | None = None
+
+
+def has_picture(given: Given, upload: bytes | None) -> bool:
+    """Whether reading the query takes time: then a picture is decoded or fetched."""
+    return not isinstance(given, TextQuery) or upload is not None or given.image_id is not None
+
+
+def read_question(collection: Collection, given: Given, upload: bytes | None = None) -> Unencoded:
+    """What there is to encode. upload: the picture's file of a form.
 
     Raises InvalidFieldsError, NotFoundError and PictureError.
     """
-    asked = given.model_dump(exclude={"cursor", "image"})
-    name = name_of(collection.matcher.fingerprint, direction, asked, upload)
-    target: Kind = "image" if direction.endswith("-image") else "text"
-    parts = []
-    picture = _picture(collection, given, upload)
-    if given.query is not None:
-        parts.append(Part(encode_text(collection, given.query), "text"))
-    if picture is not None:
-        parts.append(Part(picture, "image"))
-    if given.exclude is not None:
-        parts.append(Part(encode_text(collection, given.exclude), "text", EXCLUDED))
-    composition = Composition(collection.matcher, parts, target)
-    return Question(collection.matcher, name, target, tuple(parts), composition, given.query)
-
-
-def _picture(collection: Collection, given: Given, upload: bytes | None) -> Encoded | None:
+    sentences = tuple(text for text in (given.query, given.exclude) if text is not None)
     image_id = None if isinstance(given, PictureQueryForm) else given.image_id
     data = upload
     if isinstance(given, PictureQuery) and upload is None:
@@ -145,12 +149,53 @@ def _picture(collection: Collection, given: Given, upload: bytes | None) -> Enco
         if given.image_base64 is not None:
             data = from_base64(given.image_base64)
     region = None if given.region is None else given.box
+    if data is None and image_id is not None and region is not None:
+        data = stored_picture(collection, image_id)
     if data is not None:
-        return encode_region(collection, data, region)
-    if image_id is None:
-        if region is not None:
-            raise InvalidFieldsError.one("/region", "there is no picture to cut it from")
-        return None
-    if region is None:
-        return encode_stored(collection, image_id)
-    return encode_region(collection, stored_picture(collection, image_id), region)
+        picture = read_picture(data, collection.settings)
+        return Unencoded(sentences, crop(picture, region) if region else picture, region)
+    if region is not None:
+        raise InvalidFieldsError.one("/region", "there is no picture to cut it from")
+    if image_id is not None:
+        return Unencoded(sentences, stored=encode_stored(collection, image_id))
+    return Unencoded(sentences)
+
+
+def question_of(
+    collection: Collection,
+    direction: Direction,
+    given: Given,
+    upload: bytes | None,
+    unencoded: Unencoded,
+    sentences: Sequence[Encoded],
+    picture: Encoded | None,
+) -> Question:
+    """The question, once its sentences and its picture are encoded."""
+    asked = given.model_dump(exclude={"cursor", "image"})
+    name = name_of(collection.matcher.fingerprint, direction, asked, upload)
+    target: Kind = "image" if direction.endswith("-image") else "text"
+    if picture is not None and unencoded.region is not None:
+        picture = in_whole(picture, unencoded.region)
+    picture = picture or unencoded.stored
+    encoded = iter(sentences)
+    parts = []
+    if given.query is not None:
+        parts.append(Part(next(encoded), "text"))
+    if picture is not None:
+        parts.append(Part(picture, "image"))
+    if given.exclude is not None:
+        parts.append(Part(next(encoded), "text", EXCLUDED))
+    composition = Composition(collection.matcher, parts, target)
+    return Question(collection.matcher, name, target, tuple(parts), composition, given.query)
+
+
+def encode_question(
+    collection: Collection, direction: Direction, given: Given, upload: bytes | None = None
+) -> Question:
+    """All of it at once. Raises InvalidFieldsError, NotFoundError and PictureError."""
+    matcher = collection.matcher
+    unencoded = read_question(collection, given, upload)
+    sentences = matcher.encode_texts(unencoded.sentences, to_store=False)
+    pictures = [] if unencoded.picture is None else [unencoded.picture]
+    picture = next(iter(matcher.encode_pictures(pictures, to_store=False)), None)
+    return question_of(collection, direction, given, upload, unencoded, sentences, picture)

@@ -1,25 +1,32 @@
 """The running service: its collection, and the pools in which all its work is done.
 
 Who runs where. The event loop parses, validates and sends. `encoders` decode pictures and run the
-model's towers; `searchers` search, fetch, re-rank, and read single items; `writer` is one thread,
-so that writes are in one order and a read followed by a write there is atomic.
+model's towers, for the queries that wait at once (`sentences`, `pictures`); `searchers` search,
+fetch, re-rank, and read single items; `writer` is one thread, so that writes are in one order and a
+read followed by a write there is atomic.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from PIL.Image import Image
 
 from index.records import Kind
+from model.matcher import Encoded
+from service.batcher import Batcher
 from service.collection import Collection, open_collection
 from service.draining import Drain
+from service.encode import encode_pictures, encode_texts
 from service.ingest import Outcome, Prepared, store
 from service.pool import BoundedPool
 from service.queries import Direction
-from service.question import Given, Question, encode_question
+from service.question import Given, has_picture, question_of, read_question
 from service.results import answer, to_json
 from service.search import Found, ask_of, search
 from service.settings import Settings
@@ -35,6 +42,8 @@ class Running:
 
     collection: Collection
     encoders: BoundedPool
+    sentences: Batcher[str, Encoded]
+    pictures: Batcher[Image, Encoded]
     searchers: BoundedPool
     writer: BoundedPool
     spans: "Spans | None" = None
@@ -58,21 +67,27 @@ class Running:
 
         upload: the picture's file of a form.
         """
-        ask = ask_of(given, self.collection, time.perf_counter())
-
-        def encode() -> tuple[Question, float, float]:
-            begun = time.perf_counter()
-            question = encode_question(self.collection, direction, given, upload)
-            return question, begun, time.perf_counter() - begun
-
-        question, encode_begun, encode_s = await self.encoders.run(encode)
+        collection = self.collection
+        ask = ask_of(given, collection, time.perf_counter())
+        if has_picture(given, upload):
+            unencoded = await self.encoders.run(read_question, collection, given, upload)
+        else:
+            unencoded = read_question(collection, given)
+        picture = None
+        if unencoded.picture is not None:
+            picture = await self.pictures.run(unencoded.picture)
+        sentences = await asyncio.gather(*map(self.sentences.run, unencoded.sentences))
+        encode_s = time.perf_counter() - ask.begun
 
         def find() -> tuple[Found, bytes]:
-            found = search(self.collection, question, ask, encode_s)
-            return found, to_json(answer(self.collection, question, ask, found))
+            question = question_of(
+                collection, direction, given, upload, unencoded, sentences, picture
+            )
+            found = search(collection, question, ask, encode_s)
+            return found, to_json(answer(collection, question, ask, found))
 
         found, body = await self.searchers.run(find)
-        self.collection.metrics.search(
+        collection.metrics.search(
             direction,
             {**asdict(found.took), "total": time.perf_counter() - ask.begun},
             found.reranked,
@@ -80,7 +95,7 @@ class Running:
             found.no_match,
         )
         if self.spans is not None:
-            self.spans.search(direction, encode_begun, found)
+            self.spans.search(direction, ask.begun, found)
         return body
 
     async def add(self, kind: Kind, prepare: Callable[[], list[Prepared]]) -> list[Outcome]:
@@ -97,9 +112,18 @@ def run(settings: Settings) -> Iterator[Running]:
     """
     with tracing() as spans, open_collection(settings) as collection:
         retry = settings.retry_after_s
+        encoders = BoundedPool("encoding", settings.encoder_workers, settings.encoder_queue, retry)
+        # On a CPU a batch of pictures takes as long as one after the other, and all wait for all.
+        together = settings.encode_batch_pictures if collection.device == "cuda" else 1
         running = Running(
             collection,
-            BoundedPool("encoding", settings.encoder_workers, settings.encoder_queue, retry),
+            encoders,
+            Batcher(
+                encoders,
+                partial(encode_texts, collection, to_store=False),
+                settings.encode_batch_queries,
+            ),
+            Batcher(encoders, partial(encode_pictures, collection, to_store=False), together),
             BoundedPool("searching", settings.search_workers, settings.search_queue, retry),
             BoundedPool("writing", 1, settings.write_queue, retry),
             spans,

@@ -108,6 +108,13 @@ class Settings(BaseSettings):
     encode_batch_texts: int = Field(
         64, ge=1, le=1024, description="Texts of one bulk request that are encoded together."
     )
+    encode_batch_queries: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        description="Sentences of searches that wait at once and are encoded together; none waits "
+        "for others.",
+    )
 
     default_candidates: int = Field(
         100, ge=1, le=100_000, description="Candidates of the first stage when none are asked for."

@@ -152,3 +152,26 @@ def test_among_sixty_validation_photos_it_finds_most(matcher: Matcher) -> None:
     # Among a thousand photos R@1 is about a third; among sixty most are found at once.
     assert found.image_to_text[0] >= 70
     assert found.text_to_image[0] >= 60
+
+
+def test_in_bfloat16_it_encodes_and_scores_as_in_float32() -> None:
+    """Whatever the CPU: without instructions for it, torch computes the same more slowly."""
+    sentences = ["A striped orange cat looks at something", "a dog", "Two people walk in the snow"]
+    shown = [decode(photo.read()) for photo in photos()[:4]]
+    half, full = (Matcher(load_bundle(BUNDLE), half=half) for half in (True, False))
+    pairs = [
+        (half.encode_texts(sentences), full.encode_texts(sentences)),
+        (half.encode_pictures(shown), full.encode_pictures(shown)),
+    ]
+    for encoded, exact in pairs:
+        for one, other in zip(encoded, exact, strict=True):
+            assert one.query[:-1] @ other.query[:-1] == pytest.approx(1, abs=2e-3)
+    totals = []
+    for matcher, (texts, pictures) in zip((half, full), zip(*pairs, strict=True), strict=True):
+        arrays = [picture.arrays for picture in pictures]
+        for text in texts:
+            first = np.array([text.query @ picture.vector for picture in pictures])
+            totals.append(matcher.score(text, "text", first, arrays).total)
+    in_half, in_full = np.split(np.concatenate(totals), 2)
+    np.testing.assert_allclose(in_half, in_full, atol=0.05)
+    assert np.ptp(in_full) > 0.5, "the scores that are compared differ among themselves"

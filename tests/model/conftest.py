@@ -43,8 +43,8 @@ def trained_bundle(tmp_path_factory: pytest.TempPathFactory, trained: Run) -> Bu
 
 @pytest.fixture(scope="session")
 def matcher(toy_bundle: Path) -> Matcher:
-    """The toy bundle, ready to answer."""
-    return Matcher(load_bundle(toy_bundle))
+    """The toy bundle, ready to answer, in float32 on every machine."""
+    return Matcher(load_bundle(toy_bundle), half=False)
 
 
 def quiet(what: str, done: int, total: int) -> None:

@@ -111,7 +111,7 @@ def test_nothing_of_the_concepts_is_trained_or_stored_but_the_names(
 
 
 def test_a_matcher_scores_concepts_as_evaluation_does(bundle: Bundle) -> None:
-    matcher, network = Matcher(bundle), bundle.network()
+    matcher, network = Matcher(bundle, half=False), bundle.network()
     shown = [drawing(number) for number in range(4)]
     pictures, texts = matcher.encode_pictures(shown), matcher.encode_texts(SENTENCES)
     expected = score_all(

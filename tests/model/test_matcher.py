@@ -99,7 +99,7 @@ def test_every_codec_scores_its_records_as_the_alignment_does(
     toy_bundle: Path, codec: str, kind: Kind
 ) -> None:
     bundle = load_bundle(toy_bundle)
-    matcher, alignment = Matcher(bundle, codec=codec), bundle.network().alignment
+    matcher, alignment = Matcher(bundle, codec=codec, half=False), bundle.network().alignment
     pictures, texts = matcher.encode_pictures(PICTURES), matcher.encode_texts(TEXTS)
     queries, items = (pictures, texts) if kind == "image" else (texts, pictures)
     for query in queries:
@@ -117,8 +117,8 @@ def test_every_codec_scores_its_records_as_the_alignment_does(
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_what_a_codec_stores_answers_nearly_as_float16_does(toy_bundle: Path, codec: str) -> None:
-    exact = Matcher(load_bundle(toy_bundle), codec="float16")
-    matcher = Matcher(load_bundle(toy_bundle), codec=codec)
+    exact = Matcher(load_bundle(toy_bundle), codec="float16", half=False)
+    matcher = Matcher(load_bundle(toy_bundle), codec=codec, half=False)
     assert (exact.codec, exact.scorer, matcher.codec) == ("float16", "torch", codec)
     for query, kind in ((TEXTS[0], "text"), (PICTURES[0], "image")):
         found = []
@@ -160,7 +160,7 @@ def test_the_kernel_scores_what_it_has_room_for(
 def test_arrays_from_before_the_codecs_become_this_matchers_own(
     toy_bundle: Path, pictures, codec: str
 ) -> None:
-    matcher = Matcher(load_bundle(toy_bundle), codec=codec)
+    matcher = Matcher(load_bundle(toy_bundle), codec=codec, half=False)
     (now,) = matcher.encode_pictures(PICTURES[:1])
     nodes = {layer: nodes_of(pictures[0], layer) for layer in ("entity", "relation")}
     before = {name: a for name, a in pictures[0].arrays.items() if name not in nodes}
@@ -250,7 +250,7 @@ def test_a_picture_alone_or_in_a_batch_has_the_same_code(matcher, pictures) -> N
 
 
 def test_more_pictures_than_a_batch_come_back_in_order(toy_bundle: Path, pictures) -> None:
-    small = Matcher(load_bundle(toy_bundle), batch_size=2)
+    small = Matcher(load_bundle(toy_bundle), batch_size=2, half=False)
     for one, other in zip(small.encode_pictures(PICTURES[:5]), pictures[:5], strict=True):
         assert_same_code(one, other)
 

@@ -1,0 +1,121 @@
+"""The batcher: what waits is worked on together, in the pool's limits, and nothing is lost."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from service.batcher import Batcher
+from service.errors import OverloadedError
+from service.pool import BoundedPool
+
+pytestmark = pytest.mark.anyio
+
+
+class Doubling:
+    """Work that holds until it may go on, and keeps what it was called with."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+        self.begun = threading.Semaphore(0)
+        self.may_end = threading.Semaphore(0)
+
+    def __call__(self, items: Sequence[int]) -> list[int]:
+        self.calls.append(list(items))
+        self.begun.release()
+        self.may_end.acquire()
+        if 13 in items:
+            raise ValueError("thirteen")
+        return [2 * item for item in items]
+
+    async def hold(self, batcher: Batcher[int, int], item: int) -> "asyncio.Future[int]":
+        """Sends one item, and returns once it is worked on."""
+        task = asyncio.ensure_future(batcher.run(item))
+        await asyncio.to_thread(self.begun.acquire)
+        return task
+
+
+async def started(batcher: Batcher[int, int], items: Sequence[int]) -> "list[asyncio.Future[int]]":
+    """Sends items that have to wait."""
+    tasks = [asyncio.ensure_future(batcher.run(item)) for item in items]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_an_item_is_worked_on_at_once_and_those_that_wait_are_together() -> None:
+    pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
+    batcher = Batcher(pool, work, 8)
+    first = await work.hold(batcher, 1)
+    others = await started(batcher, [2, 3, 4])
+    work.may_end.release(2)
+    assert await asyncio.gather(first, *others) == [2, 4, 6, 8]
+    assert work.calls == [[1], [2, 3, 4]]
+    pool.close()
+
+
+async def test_no_call_has_more_than_the_limit() -> None:
+    pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
+    batcher = Batcher(pool, work, 2)
+    first = await work.hold(batcher, 0)
+    others = await started(batcher, [1, 2, 3, 4, 5])
+    work.may_end.release(4)
+    assert await asyncio.gather(first, *others) == [0, 2, 4, 6, 8, 10]
+    assert work.calls == [[0], [1, 2], [3, 4], [5]]
+    pool.close()
+
+
+async def test_an_error_reaches_all_that_were_together_and_nobody_else() -> None:
+    pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
+    batcher = Batcher(pool, work, 8)
+    first = await work.hold(batcher, 1)
+    unlucky = await started(batcher, [12, 13])
+    work.may_end.release(2)
+    assert await first == 2
+    for task in unlucky:
+        with pytest.raises(ValueError, match="thirteen"):
+            await task
+    work.may_end.release()
+    assert await batcher.run(5) == 10
+    pool.close()
+
+
+async def test_an_item_that_is_cancelled_while_it_waits_is_left_out() -> None:
+    pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
+    batcher = Batcher(pool, work, 8)
+    first = await work.hold(batcher, 1)
+    second, third = await started(batcher, [2, 3])
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    work.may_end.release(2)
+    assert await asyncio.gather(first, third) == [2, 6]
+    assert work.calls == [[1], [3]]
+    pool.close()
+    assert pool.load()["jobs"] == 0
+
+
+async def test_the_queue_is_that_of_the_pool() -> None:
+    pool, work = BoundedPool("doubling", 1, 2, 7), Doubling()
+    batcher = Batcher(pool, work, 8)
+    first = await work.hold(batcher, 1)
+    others = await started(batcher, [2, 3])
+    with pytest.raises(OverloadedError) as refusal:
+        await batcher.run(4)
+    assert refusal.value.retry_after_s == 7
+    work.may_end.release(2)
+    assert await asyncio.gather(first, *others) == [2, 4, 6]
+    pool.close()
+
+
+async def test_what_waits_when_the_pool_closes_is_cancelled() -> None:
+    pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
+    batcher = Batcher(pool, work, 8)
+    first = await work.hold(batcher, 1)
+    [second] = await started(batcher, [2])
+    closing = asyncio.ensure_future(asyncio.to_thread(pool.close))
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    work.may_end.release()
+    assert await first == 2
+    await closing
