@@ -19,7 +19,7 @@ export class Facets {
     this.onTags = onTags;
     this.onError = onError;
     this.list = element("ul", { class: "facets" });
-    this.element = element("div", { role: "group", "aria-label": "Tags" }, element("h3", {}, "Tags"), this.list);
+    this.element = element("div", { role: "group", "aria-label": "Tags" }, element("h2", {}, "Tags"), this.list);
   }
 
   /** The collection has changed: the counts have to be read anew. */

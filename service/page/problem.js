@@ -1,5 +1,7 @@
 /** What went wrong, in words for a person: the service's problem details (RFC 9457) and others. */
 
+const PICTURE_FIELDS = ["/image", "/image_id"];
+
 /** What the service refused. */
 export class ProblemError extends Error {
   /**
@@ -44,8 +46,8 @@ export function problem(status, body, retryAfter) {
 function words({ title, detail, errors = [] }) {
   if (errors.length === 0) return [title && detail ? `${title}: ${detail}` : (detail ?? title ?? "")];
   return errors.map(({ pointer, detail: why }) => {
-    // A person chose a file, not a field: the title says what is wrong with it.
-    const field = pointer === "/image" && title ? title : pointer.slice(1);
+    // A person chose a picture, not a field: the title says what is wrong with it.
+    const field = PICTURE_FIELDS.includes(pointer) && title ? title : pointer.slice(1);
     return `${field}: ${why}`;
   });
 }
