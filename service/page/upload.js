@@ -22,7 +22,7 @@ export class Upload {
     this.told = element("span", { class: "state" }, "waiting");
     this.cancelButton = element("button", { type: "button", class: "quiet", "aria-label": `Cancel ${file.name}`, onclick: () => this.cancel() }, "Cancel");
     this.retryButton = element("button", { type: "button", class: "quiet", hidden: true, "aria-label": `Try ${file.name} again`, onclick: () => onRetry(this) }, "Try again");
-    this.element = element("li", {}, element("span", { class: "name" }, file.name), this.told, this.cancelButton, this.retryButton);
+    this.element = element("li", { class: this.state }, element("span", { class: "name" }, file.name), this.told, this.cancelButton, this.retryButton);
   }
 
   /** Back to the start, after a failure. */
