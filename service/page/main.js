@@ -6,6 +6,7 @@ import { byId } from "./dom.js";
 import { receivePhotos } from "./drop.js";
 import { Latest } from "./latest.js";
 import { Photos } from "./photos.js";
+import { ProblemError } from "./problem.js";
 import { Problems } from "./problems.js";
 import { QueryBox } from "./query.js";
 import { EMPTY, hasPicture, isEmpty } from "./question.js";
@@ -16,6 +17,9 @@ import { themeSwitch } from "./theme.js";
 import { Tray } from "./tray.js";
 
 /** @typedef {import("./question.js").Question} Question */
+
+/** HTTP status of a page whose search is over, because the collection has changed. */
+const GONE = 410;
 
 const latest = new Latest();
 const photos = new Photos();
@@ -33,6 +37,7 @@ const query = new QueryBox({
   },
   onClear: () => change({ text: "" }, "typing"),
 });
+/** @type {Screen} */
 const screen = new Screen(query, { onChange: change, onAsk: begin, onMore: showMore });
 const refine = new Refine(byId("refine"), {
   onChange: change,
@@ -155,6 +160,7 @@ async function find(question) {
 /**
  * Shows the next page below what is there.
  * @param {string} cursor
+ * @returns {Promise<HTMLElement[] | null>}
  */
 async function showMore(cursor) {
   const { question } = screen;
@@ -168,7 +174,8 @@ async function showMore(cursor) {
     problems.clear();
     return screen.append(page, prints);
   } catch (error) {
-    if (!signal.aborted) problems.tell(error, run);
+    const changed = error instanceof ProblemError && error.status === GONE;
+    if (!signal.aborted) problems.tell(changed ? "The collection has changed since this search." : error, run);
     return null;
   }
 }

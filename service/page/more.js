@@ -10,6 +10,8 @@ export class More {
   #cursor;
   #loading = false;
   #near = false;
+  /** Whether the next page waits for the button. */
+  #rests = false;
 
   /**
    * @param {(cursor: string) => Promise<HTMLElement[] | null>} onMore
@@ -22,21 +24,29 @@ export class More {
     const observer = new IntersectionObserver(
       ([{ isIntersecting }]) => {
         this.#near = isIntersecting;
-        if (isIntersecting) this.#load();
+        this.#loadNear();
       },
       { rootMargin: AHEAD },
     );
     observer.observe(this.element);
   }
 
-  /** @param {string | undefined} cursor  undefined: there is no page after this one */
-  offer(cursor) {
+  /**
+   * @param {string | undefined} cursor  undefined: there is no page after this one
+   * @param {{rests?: boolean}} [options]  rests: the page is not fetched before it is asked for
+   */
+  offer(cursor, { rests = false } = {}) {
     this.#cursor = cursor;
+    this.#rests = rests;
     this.#loading = false;
     this.element.hidden = cursor === undefined;
     this.element.classList.remove("busy");
     // The observer tells changes only: after a short page the button may still be in sight.
-    if (cursor !== undefined) requestAnimationFrame(() => this.#near && this.#load());
+    requestAnimationFrame(() => this.#loadNear());
+  }
+
+  #loadNear() {
+    if (this.#near && !this.#rests) this.#load();
   }
 
   async #load() {
@@ -49,6 +59,7 @@ export class More {
     if (shown && pressed) shown[0]?.focus();
     if (shown || cursor !== this.#cursor) return;
     // Not again by itself: the button is there for who wants to try.
+    this.#rests = true;
     this.#loading = false;
     this.element.classList.remove("busy");
   }

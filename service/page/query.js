@@ -41,6 +41,7 @@ export class QueryBox {
       this.#later.cancel();
       if (this.text) listeners.onAsk(this.text);
     };
+    this.#mirrorText();
     this.area.addEventListener("input", later);
     this.area.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.isComposing) return;

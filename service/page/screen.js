@@ -133,7 +133,8 @@ export class Screen {
       ? this.photo.appendSentences(page.results)
       : this.#pictures().append(page.results, prints);
     this.#tell();
-    this.#below().offer(page.next_cursor);
+    // Where a least probability leaves nothing of a page, hundreds may follow that are empty too.
+    this.#below().offer(page.next_cursor, { rests: page.results.length === 0 });
     return focusable;
   }
 
@@ -184,4 +185,6 @@ function view(name) {
   document.body.dataset.view = name;
   byId("refine").hidden = name === "start";
   for (const each of ["start", "pictures", "photo"]) byId(each).hidden = each !== name;
+  // What had the focus is out of sight: the keyboard goes on at what came instead.
+  if (document.activeElement?.closest("[hidden]")) byId("content").focus({ preventScroll: true });
 }

@@ -7,7 +7,6 @@ const RESTS_MS = 120;
 
 export class Slider {
   /**
-   * @template Value
    * @param {{name: string, id: string, steps: number, words: (step: number) => string,
    *          ends: [string, string], onStep: (step: number) => void}} about
    *   steps: the last step, counted from 0; ends: what stands below the two ends

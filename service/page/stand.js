@@ -24,7 +24,7 @@ export class Stand {
     this.listeners = listeners;
     this.easel = new Easel("", "");
     this.region = new Region((box) => this.#asked(box), () => this.#leaveRegion());
-    this.part = element("button", { type: "button", class: "action", "aria-pressed": "false", onclick: () => this.#togglePart() }, "Ask about a part");
+    this.part = element("button", { type: "button", class: "action", onclick: () => this.#togglePart() }, "Ask about a part");
     this.hint = element("p", { class: "note hint" }, "Draw a box on the photo, or move it with the arrow keys; Shift sizes it.");
     this.element = element("div", { class: "stand" });
   }
@@ -60,13 +60,12 @@ export class Stand {
   showRegion(box) {
     this.#asked.cancel();
     this.region.show(box);
-    this.part.setAttribute("aria-pressed", String(box !== null));
     this.part.textContent = box ? "Ask with the whole photo" : "Ask about a part";
     this.hint.hidden = box === null;
   }
 
   #togglePart() {
-    if (this.part.getAttribute("aria-pressed") === "true") {
+    if (!this.region.element.hidden) {
       this.#leaveRegion();
       return;
     }

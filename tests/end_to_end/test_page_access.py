@@ -153,6 +153,9 @@ def test_nothing_moves_for_who_wants_stillness(page: Page) -> None:
 
 def test_a_phone_shows_it_all_without_sideways_scrolling(phone: Page) -> None:
     assert overflow(phone) == 0
+    line = phone.get_by_label("Describe the picture").bounding_box()
+    assert line is not None
+    assert line["height"] > 30, "there is room to type in"
     prints = search(phone)
     assert overflow(phone) == 0
     phone.locator("#words .word").nth(1).tap()

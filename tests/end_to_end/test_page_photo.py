@@ -84,6 +84,7 @@ def test_more_like_this_finds_other_pictures_by_likeness(page: Page) -> None:
 
     alike = page.locator("#photo .print")
     expect(alike.first).to_be_visible()
+    assert page.evaluate("document.activeElement.id") == "content", "the keyboard goes on here"
     [asked] = parse_qs(urlsplit(page.url).query)["like"]
     assert asked in PICTURES
     assert asked not in ids(alike)

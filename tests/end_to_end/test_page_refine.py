@@ -4,7 +4,7 @@ import json
 import re
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.end_to_end.visiting import forgive_refusals, ids, refine, search
 
@@ -124,6 +124,33 @@ def test_further_pages_follow_and_repeat_nothing(page: Page, filled: str) -> Non
     expect(prints).to_have_count(everything)
     assert len(set(ids(prints))) == everything
     expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+def test_after_an_empty_page_the_next_one_waits_for_the_button(page: Page) -> None:
+    asked: list[str] = []
+
+    def empty_pages(route: Route) -> None:
+        body = route.request.post_data or ""
+        if "cursor" not in body:
+            route.continue_()
+            return
+        asked.append(body)
+        answer = route.fetch().json()
+        route.fulfill(json={**answer, "results": [], "next_cursor": f"page-{len(asked)}"})
+
+    search(page)
+    page.route("**/search/text-to-image", empty_pages)
+    with page.expect_response(lambda response: "cursor" in (response.request.post_data or "")):
+        page.goto(f"{page.url}&depth=10")
+        page.mouse.wheel(0, 20_000)
+
+    more = page.locator("#pictures .more")
+    expect(more.get_by_role("button")).to_be_visible()
+    expect(more).not_to_have_class(re.compile("busy"))
+    # Two frames: a further request would have been sent by then.
+    page.evaluate("new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    assert len(asked) == 1
+    expect(page.locator("#pictures .print")).to_have_count(10)
 
 
 def test_the_next_page_is_reached_by_the_keyboard(page: Page, complaints: list[str]) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 
+import httpx
 from playwright.sync_api import Page, Route, expect
 
 from tests.end_to_end.visiting import (
@@ -88,6 +89,31 @@ def test_nothing_reaching_the_probability_still_lists_the_nearest(page: Page) ->
     expect(verdict).to_contain_text(re.compile("No picture reaches 95.%"))
     expect(page.locator("#pictures .print")).not_to_have_count(0)
     expect(page.locator("#pictures")).to_have_class(re.compile("faint"))
+
+
+def test_pages_of_a_collection_that_has_changed_are_told(
+    page: Page, filled: str, complaints: list[str]
+) -> None:
+    prints = search(page)
+    page.route(
+        "**/search/text-to-image",
+        lambda route: (
+            route.fulfill(status=410, json={"title": "The cursor's state of the index is gone"})
+            if "cursor" in (route.request.post_data or "")
+            else route.continue_()
+        ),
+    )
+    page.goto(f"{page.url}&depth=10")
+    page.mouse.wheel(0, 20_000)
+    expect(page.get_by_role("alert")).to_contain_text("The collection has changed")
+    page.unroute("**/search/text-to-image")
+
+    page.get_by_role("button", name="Try again").click()
+    page.mouse.wheel(0, 20_000)
+
+    expect(prints).to_have_count(httpx.get(f"{filled}/stats").json()["counts"]["image"])
+    expect(page.get_by_role("alert")).to_be_hidden()
+    forgive_refusals(complaints)
 
 
 def test_an_address_that_makes_no_sense_is_read_as_far_as_it_does(page: Page) -> None:
