@@ -1,7 +1,7 @@
 /** The tags of the collection with how many results carry them; pressing one filters the search. */
 
 import { tagCounts } from "./api.js";
-import { element } from "./dom.js";
+import { counted, element } from "./dom.js";
 import { Latest } from "./latest.js";
 
 const FIRST = 24;
@@ -61,7 +61,7 @@ export class Facets {
     });
     const rest = items.filter((item) => item.hidden);
     if (rest.length) {
-      const all = element("button", { type: "button", class: "quiet" }, `${rest.length} more tags`);
+      const all = element("button", { type: "button", class: "quiet" }, counted(rest.length, "more tag", "more tags"));
       const last = element("li", {}, all);
       all.addEventListener("click", () => {
         for (const item of rest) item.hidden = false;
