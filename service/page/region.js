@@ -78,8 +78,9 @@ export class Region {
         : (toX, toY) => between(x, y, toX, toY);
     });
     this.element.addEventListener("pointermove", (event) => {
-      event.stopPropagation();
+      // Without a drag, the photo below answers for the point as ever.
       if (!drag) return;
+      event.stopPropagation();
       const [x, y] = at(event);
       this.#change(drag(x, y));
     });
