@@ -1,5 +1,5 @@
 /**
- * The REST contract as this page uses it, and its errors in words.
+ * The REST contract as this page uses it.
  *
  * @typedef {[number, number, number, number]} Box  x0, y0, x1, y1 as fractions of the picture
  * @typedef {{box: Box, weight: number}} Attended
@@ -7,58 +7,62 @@
  * @typedef {{words: Word[], regions: {box: Box, saliency: number}[],
  *            tags: {tag: string, probability: number}[],
  *            concepts: {concept: string, share: number}[]}} Explanation
- * @typedef {{id: string, score: number, probability: number, rank_before: number,
+ * @typedef {{id: string, score: number, probability: number | null, rank_before: number,
  *            stage_scores: Record<string, number | null>, metadata?: Record<string, unknown>,
  *            url?: string, text?: string, explanation?: Explanation}} Result
  * @typedef {{results: Result[], no_match: boolean, took_ms: Record<string, number>,
- *            candidates: number, reranked: number, degraded: boolean}} Answer
+ *            candidates: number, reranked: number, degraded: boolean,
+ *            next_cursor?: string}} Answer
  * @typedef {{id: string, url?: string, text?: string, metadata?: Record<string, unknown>}} Item
  */
 
 import { askForKey, currentKey, fetchWithKey, keyHeaders } from "./key.js";
-
-/** What the service refused, with its problem details (RFC 9457). */
-export class ProblemError extends Error {
-  /**
-   * @param {number} status  HTTP status; 0 when no answer came
-   * @param {string} message  one or more sentences for a person
-   */
-  constructor(status, message) {
-    super(message);
-    this.name = "ProblemError";
-    this.status = status;
-  }
-}
+import { problem, unreachable } from "./problem.js";
+import { fieldsOf, filterOf, routeOf } from "./question.js";
 
 /**
- * Pictures for a sentence.
- * @param {string} query
- * @param {number} k
+ * One page of results.
+ * @param {import("./question.js").Question} question
+ * @param {Blob | null} photo  the one of this visit that asks
  * @param {AbortSignal} signal
+ * @param {string} [cursor]  of the page before
  * @returns {Promise<Answer>}
  */
-export function searchPictures(query, k, signal) {
-  return send("search/text-to-image", {
+export function search(question, photo, signal, cursor) {
+  const fields = { ...fieldsOf(question), ...(cursor && { cursor }) };
+  return send(routeOf(question), {
     method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ query, k, explain: true }),
+    ...(photo
+      ? { body: form(photo, fields) }
+      : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) }),
     signal,
   });
 }
 
 /**
- * Sentences for a picture.
- * @param {Blob} picture
- * @param {number} k
- * @param {AbortSignal} signal
- * @returns {Promise<Answer>}
+ * @param {Blob} photo
+ * @param {Record<string, unknown>} fields
  */
-export function searchSentences(picture, k, signal) {
-  const form = new FormData();
-  form.set("image", picture, picture instanceof File ? picture.name : "photo");
-  form.set("k", String(k));
-  form.set("explain", "true");
-  return send("search/image-to-text", { method: "POST", body: form, signal });
+function form(photo, fields) {
+  const made = new FormData();
+  made.set("image", photo, photo instanceof File ? photo.name : "photo");
+  for (const [name, value] of Object.entries(fields)) {
+    made.set(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+  }
+  return made;
+}
+
+/**
+ * The tags of the items that carry all of some tags, most frequent first.
+ * @param {"image" | "text"} kind
+ * @param {string[]} carried
+ * @param {AbortSignal} signal
+ * @returns {Promise<{tag: string, count: number}[]>}
+ */
+export async function tagCounts(kind, carried, signal) {
+  const asked = new URLSearchParams({ kind });
+  if (carried.length) asked.set("filter", JSON.stringify(filterOf(carried)));
+  return (await send(`tags?${asked}`, { signal })).tags;
 }
 
 /** @returns {Promise<{pictures: number, sentences: number}>} */
@@ -82,12 +86,11 @@ export async function collectionItems(room, limit) {
  * XMLHttpRequest, because fetch can't tell the progress of what it sends.
  * @param {File} file
  * @param {(sent: number) => void} onProgress
+ * @param {AbortSignal} signal
  * @returns {Promise<boolean>} true when new, false when the collection had it
  */
-export function addPicture(file, onProgress) {
-  const form = new FormData();
-  form.set("image", file, file.name);
-  form.set("metadata", JSON.stringify({ title: file.name.replace(/\.[^.]+$/, "") }));
+export function addPicture(file, onProgress, signal) {
+  const fields = form(file, { metadata: { title: file.name.replace(/\.[^.]+$/, "") } });
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", new URL("images", document.baseURI));
@@ -96,11 +99,16 @@ export function addPicture(file, onProgress) {
     request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
     request.onerror = () => reject(unreachable());
     request.onload = async () => {
-      if (request.status === 401 && (await askForKey(key))) resolve(addPicture(file, onProgress));
-      else if (request.status < 300) resolve(request.status === 201);
-      else reject(problem(request.status, request.responseText));
+      const { status, responseText } = request;
+      if (status === 401 && (await askForKey(key))) resolve(addPicture(file, onProgress, signal));
+      else if (status < 300) resolve(status === 201);
+      else reject(problem(status, responseText, request.getResponseHeader("Retry-After")));
     };
-    request.send(form);
+    signal.addEventListener("abort", () => {
+      request.abort();
+      reject(signal.reason);
+    });
+    request.send(fields);
   });
 }
 
@@ -117,37 +125,8 @@ async function send(path, options) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw unreachable();
   }
-  if (!response.ok) throw problem(response.status, await response.text());
-  return response.json();
-}
-
-function unreachable() {
-  return new ProblemError(0, "The service does not answer. Is it still running?");
-}
-
-/**
- * Problem details as sentences.
- * @param {number} status
- * @param {string} body
- */
-function problem(status, body) {
-  let details;
-  try {
-    details = JSON.parse(body);
-  } catch {
-    return new ProblemError(status, `The service answered ${status} without saying why.`);
+  if (!response.ok) {
+    throw problem(response.status, await response.text(), response.headers.get("Retry-After"));
   }
-  /** @type {string[]} */
-  const fields = (details.errors ?? []).map(
-    (/** @type {{pointer: string, detail: string}} */ { pointer, detail }) =>
-      `${pointer.slice(1)}: ${detail}`,
-  );
-  const told = fields.length ? fields : [details.detail ?? details.title].filter(Boolean);
-  return new ProblemError(status, told.map(sentence).join(" ") || `The service answered ${status}.`);
-}
-
-/** @param {string} text */
-function sentence(text) {
-  const upper = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(upper) ? upper : `${upper}.`;
+  return response.json();
 }

@@ -1,11 +1,13 @@
 /** One picture opened: large, with everything that explains why it was found. */
 
-import { decimal, element, percent } from "./dom.js";
+import { chance, decimal, element, percent } from "./dom.js";
 import { Easel } from "./easel.js";
 import { together } from "./heat.js";
 import { layerBars } from "./layers.js";
+import { likelihood } from "./likelihood.js";
 import { Pointing } from "./pointing.js";
-import { titleOf } from "./print.js";
+import { MIDDLE } from "./region.js";
+import { titleOf } from "./titles.js";
 import { roving, wordButton } from "./words.js";
 
 const WHOLE = "whole";
@@ -18,8 +20,9 @@ export class Detail {
 
   /**
    * @param {HTMLDialogElement} dialog
-   * @param {{onAskSentences: (result: import("./api.js").Result) => void,
+   * @param {{onAsk: (question: Partial<import("./question.js").Question>) => void,
    *          onClose: (result: import("./api.js").Result) => void}} listeners
+   *   onAsk: the picture itself asks
    */
   constructor(dialog, listeners) {
     this.dialog = dialog;
@@ -86,35 +89,37 @@ export class Detail {
     const title = titleOf(result);
     const parts = [
       this.#bar(),
-      element(
-        "p",
-        { class: "chance" },
-        element("b", {}, percent(result.probability)),
-        " likely to be what the sentence describes",
-      ),
+      ...promised(result),
       ...(title ? [element("h2", {}, title)] : []),
       ...explained(result, pointing),
       element("h3", {}, "How it scored"),
       layerBars(result.stage_scores, this.#results.map((other) => other.stage_scores)),
       element("p", { class: "note" }, "Ticks are the other pictures of this search."),
-      element("h3", {}, "Rank"),
-      rank(result.rank_before, this.#at + 1),
+      ...rank(result, this.#at + 1),
       ...shared(result),
       ...source(result),
       element(
-        "button",
-        {
-          type: "button",
-          class: "action",
-          onclick: () => {
-            this.dialog.close();
-            this.listeners.onAskSentences(result);
-          },
-        },
-        "Find sentences for this picture",
+        "div",
+        { class: "actions" },
+        this.#asking("More like this", result, { find: "pictures" }),
+        this.#asking("Find its sentences", result, { find: "sentences" }),
+        this.#asking("Ask about a part", result, { find: "pictures", region: MIDDLE }),
       ),
     ];
     return element("div", { class: "panel" }, ...parts);
+  }
+
+  /**
+   * @param {string} name
+   * @param {import("./api.js").Result} result
+   * @param {Partial<import("./question.js").Question>} part
+   */
+  #asking(name, { id }, part) {
+    const onclick = () => {
+      this.dialog.close();
+      this.listeners.onAsk({ picture: id, ...part });
+    };
+    return element("button", { type: "button", class: "action", onclick }, name);
   }
 
   #bar() {
@@ -172,15 +177,28 @@ function explained(result, pointing) {
   return [element("h3", {}, "Where the words looked"), group];
 }
 
+/** @param {import("./api.js").Result} result */
+function promised(result) {
+  const { probability } = result;
+  if (probability === null) {
+    return [element("p", { class: "chance" }, element("b", {}, chance(result)), " alike, where 1 is the same picture")];
+  }
+  return [
+    element("p", { class: "chance" }, element("b", {}, percent(probability)), " likely to be what the sentence describes"),
+    element("p", { class: "likelihood" }, `In words: ${likelihood(probability)}.`),
+  ];
+}
+
 /**
- * @param {number} before
+ * @param {import("./api.js").Result} result
  * @param {number} after
  */
-function rank(before, after) {
+function rank({ rank_before: before, stage_scores: scores }, after) {
+  if (scores.entity === null) return [];
   const climbed = before - after;
   const moved =
     climbed > 0 ? `up ${climbed}` : climbed < 0 ? `down ${-climbed}` : "the same";
-  return element(
+  const line = element(
     "p",
     { class: "rank" },
     element("span", {}, `${before}`),
@@ -188,6 +206,7 @@ function rank(before, after) {
     element("b", {}, `${after}`),
     element("small", {}, `${moved} after re-ranking`),
   );
+  return [element("h3", {}, "Rank"), line];
 }
 
 /** @param {import("./api.js").Result} result */

@@ -41,6 +41,14 @@ export function percent(probability) {
   return `${whole}\u202f%`;
 }
 
+/**
+ * What a result promises, in short: its probability, or between items of one kind the likeness.
+ * @param {{probability: number | null, score: number}} result
+ */
+export function chance({ probability, score }) {
+  return probability === null ? decimal(score) : percent(probability);
+}
+
 /** @param {number} score */
 export function decimal(score) {
   return score.toFixed(2).replace("-", "\u2212");

@@ -3,13 +3,17 @@
 import { byId, element } from "./dom.js";
 
 /**
- * @param {{onSearch: (photo: File) => void, onAdd: (photos: File[]) => void}} listeners
+ * @param {{onSearch: (photo: File) => void, onTogether: (photo: File) => void,
+ *          onAdd: (photos: File[]) => void, hasSentence: () => boolean}} listeners
+ *   onTogether: the photo is to ask together with the sentence that is there
  */
-export function receivePhotos({ onSearch, onAdd }) {
+export function receivePhotos({ onSearch, onTogether, onAdd, hasSentence }) {
   const landing = byId("landing");
   const search = zone("search", "Find sentences", "for this photo");
   const add = zone("add", "Add to the collection", "one photo or many");
-  landing.append(search, add);
+  const together = zone("together", "Ask together", "with your sentence");
+  const zones = [search, together, add];
+  landing.append(...zones);
   let depth = 0;
 
   const leave = () => {
@@ -21,6 +25,7 @@ export function receivePhotos({ onSearch, onAdd }) {
     depth += 1;
     const many = (event.dataTransfer?.items.length ?? 0) > 1;
     search.hidden = many;
+    together.hidden = many || !hasSentence();
     landing.hidden = false;
   });
   addEventListener("dragleave", () => {
@@ -31,16 +36,17 @@ export function receivePhotos({ onSearch, onAdd }) {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     const over = /** @type {Element} */ (event.target).closest(".zone");
-    for (const each of [search, add]) each.classList.toggle("over", each === over);
+    for (const each of zones) each.classList.toggle("over", each === over);
   });
   addEventListener("drop", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     const files = [...(event.dataTransfer?.files ?? [])];
-    const toAdd = files.length > 1 || /** @type {Element} */ (event.target).closest(".zone.add");
+    const over = /** @type {Element} */ (event.target).closest(".zone");
     leave();
     if (files.length === 0) return;
-    if (toAdd) onAdd(files);
+    if (files.length > 1 || over === add) onAdd(files);
+    else if (over === together) onTogether(files[0]);
     else onSearch(files[0]);
   });
   addEventListener("paste", (event) => {

@@ -1,18 +1,21 @@
 /** Only the latest request counts: starting one ends the one before. */
 
 export class Latest {
-  /** @type {AbortController | null} */
-  #current = null;
+  #current = new AbortController();
 
-  /** @returns {AbortSignal} */
-  start() {
-    this.#current?.abort();
-    this.#current = new AbortController();
+  /** Of what runs now, and of what belongs to it. */
+  get signal() {
     return this.#current.signal;
   }
 
+  /** @returns {AbortSignal} */
+  start() {
+    this.stop();
+    return this.signal;
+  }
+
   stop() {
-    this.#current?.abort();
-    this.#current = null;
+    this.#current.abort();
+    this.#current = new AbortController();
   }
 }

@@ -1,85 +1,75 @@
 /** Wires the page: what a person does on the one side, what is asked and shown on the other. */
 
-import { queryInAddress, rememberQuery } from "./address.js";
-import { searchPictures, searchSentences } from "./api.js";
-import { Detail } from "./detail.js";
+import { nameWindow, questionInAddress, rememberQuestion } from "./address.js";
+import { ask, askOn } from "./asking.js";
 import { byId } from "./dom.js";
 import { receivePhotos } from "./drop.js";
-import { fetchWithKey } from "./key.js";
 import { Latest } from "./latest.js";
-import { Photo } from "./photo.js";
-import { Pointing } from "./pointing.js";
+import { Photos } from "./photos.js";
+import { ProblemError } from "./problem.js";
+import { Problems } from "./problems.js";
 import { QueryBox } from "./query.js";
-import { Results, spoken } from "./results.js";
-import { Sightlines } from "./sightlines.js";
+import { EMPTY, hasPicture, isEmpty } from "./question.js";
+import { Refine } from "./refine.js";
+import { Screen } from "./screen.js";
 import { Start } from "./start.js";
+import { themeSwitch } from "./theme.js";
 import { Tray } from "./tray.js";
 
-const PICTURES = 24;
-const SENTENCES = 12;
+/** @typedef {import("./question.js").Question} Question */
+
+/** HTTP status of a page whose search is over, because the collection has changed. */
+const GONE = 410;
 
 const latest = new Latest();
-const sightlines = new Sightlines(byId("sightlines"));
-const detail = new Detail(byId("detail"), {
-  onAskSentences: (result) => askIndexed(result),
-  onClose: (result) => results.focus(result.id),
-});
-let pointing = new Pointing();
-/** @type {import("./api.js").Result[]} */
-let shown = [];
-/** Photos asked in this visit, for the Back button. @type {Blob[]} */
-const photos = [];
-/** Whether the query in the address was typed only, so that the next one may replace it. */
-let typing = false;
+const photos = new Photos();
+const problems = new Problems(byId("problem"));
+/** @type {Question} */
+let asked = EMPTY;
+/** The control that is still changing the same thing, so that its step of the history is replaced. */
+let busyControl = "";
 
-const results = new Results(byId("pictures"), (id) => detail.open(shown, id));
-const photo = new Photo(byId("photo"));
+const query = new QueryBox({
+  onPause: (text) => change({ text }, "typing"),
+  onAsk(text) {
+    change({ text }, "typing");
+    busyControl = "";
+  },
+  onClear: () => change({ text: "" }, "typing"),
+});
+/** @type {Screen} */
+const screen = new Screen(query, { onChange: change, onAsk: begin, onMore: showMore });
+const refine = new Refine(byId("refine"), {
+  onChange: change,
+  onError: (error) => problems.tell(error, run),
+});
 const start = new Start(byId("start"), byId("counts"), {
-  onExample: (query) => ask(query),
-  onPicture: (item) => askIndexed(item),
+  onExample: (text) => begin({ text }),
+  onPicture: ({ id }) => begin({ picture: id }),
   onAdd: () => byId("add").click(),
 });
 const tray = new Tray(byId("tray"), () => {
   refreshStart();
-  if (document.body.dataset.view === "pictures") findPictures(query.text);
-});
-const query = new QueryBox({
-  onPause(text) {
-    rememberQuery(text, { replace: typing });
-    typing = true;
-    findPictures(text);
-  },
-  onAsk(text) {
-    rememberQuery(text, { replace: typing });
-    typing = false;
-    findPictures(text);
-  },
-  onClear() {
-    rememberQuery("", { replace: typing });
-    typing = false;
-    showStart();
-  },
+  refine.refresh();
+  run();
 });
 
 receivePhotos({
-  onSearch(file) {
-    photos.push(file);
-    rememberQuery("", { photo: photos.length - 1 });
-    findSentences(file);
-  },
+  onSearch: (file) => begin({ photo: photos.keep(file) }),
+  onTogether: (file) => change({ picture: null, region: null, find: "pictures", photo: photos.keep(file) }),
   onAdd: (files) => tray.add(files),
+  hasSentence: () => query.text !== "",
 });
-
+themeSwitch(byId("theme"));
 byId("home").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault();
-  rememberQuery("");
-  restore();
+  begin({});
 });
 addEventListener("popstate", restore);
 addEventListener("keydown", (event) => {
   if (byId("detail").open) return;
-  if (event.key === "Escape") pointing.clear();
-  if (event.key === "/" && !(event.target instanceof HTMLTextAreaElement)) {
+  if (event.key === "Escape") screen.unpoint();
+  if (event.key === "/" && !isWriting(event.target)) {
     event.preventDefault();
     query.focus();
   }
@@ -87,140 +77,128 @@ addEventListener("keydown", (event) => {
 refreshStart();
 restore();
 
-/** Shows what the address and the history say. */
+/** Asks what the address and the history say. */
 function restore() {
-  typing = false;
-  const asked = queryInAddress();
-  const kept = photos[history.state?.photo];
-  query.text = asked;
-  if (asked) findPictures(asked);
-  else if (kept) findSentences(kept);
-  else showStart();
-}
-
-/** @param {string} text */
-function ask(text) {
-  query.text = text;
-  typing = false;
-  rememberQuery(text);
-  findPictures(text);
-}
-
-function showStart() {
-  latest.stop();
-  query.busy = false;
-  sightlines.show(null);
-  tellProblem(null);
-  view("start");
-}
-
-/** @param {string} text */
-async function findPictures(text) {
-  await answering(async (signal) => {
-    const answer = await searchPictures(text, PICTURES, signal);
-    const prints = await results.prepare(answer);
-    signal.throwIfAborted();
-    pointing = new Pointing();
-    view("pictures");
-    results.show(answer, prints, pointing);
-    shown = answer.results;
-    query.showWords(text, answer.results[0]?.explanation?.words ?? [], pointing);
-    pointing.onChange(() => aim(pointing.word, (key) => query.wordElement(key), results));
-    announce(spoken(answer));
-  });
-}
-
-/** @param {Blob} picture */
-async function findSentences(picture) {
-  query.text = "";
-  photo.preview(picture, picture instanceof File ? () => tray.add([picture]) : null);
-  view("photo");
-  scrollTo({ top: 0 });
-  await answering(async (signal) => {
-    const answer = await searchSentences(picture, SENTENCES, signal);
-    pointing = new Pointing();
-    photo.show(answer, pointing);
-    const word = (/** @type {string} */ key) =>
-      byId("photo").querySelector(`.word[data-word="${CSS.escape(key)}"]`);
-    pointing.onChange(() => aim(pointing.word, word, photo));
-    announce(spoken(answer));
-  });
-  photo.settled();
+  busyControl = "";
+  asked = questionInAddress();
+  query.text = asked.text;
+  // A photo of an earlier visit is gone.
+  if (!photos.get(asked.photo)) asked.photo = null;
+  nameWindow(asked);
+  run();
 }
 
 /**
- * A picture of the collection, asked for its sentences.
- * @param {import("./api.js").Item} item
+ * Asks something new.
+ * @param {Partial<Question>} question
  */
-async function askIndexed(item) {
-  const answer = await fetchWithKey(new URL(item.url ?? "", document.baseURI));
-  const picture = await answer.blob();
-  photos.push(picture);
-  rememberQuery("", { photo: photos.length - 1 });
-  findSentences(picture);
+function begin(question) {
+  change({ ...EMPTY, ...question });
 }
 
 /**
- * Runs one question: shows that it runs, and what went wrong in words.
- * @param {(signal: AbortSignal) => Promise<void>} question
+ * Asks something else: the question with some of it changed.
+ * @param {Partial<Question>} part
+ * @param {string} [control]  that goes on changing it
  */
-async function answering(question) {
+function change(part, control = "") {
+  asked = { ...asked, ...part };
+  // What is being typed stands there already, and may be ahead of what is asked.
+  if (part.text !== undefined && control !== "typing") query.text = part.text;
+  rememberQuestion(asked, { replace: control !== "" && control === busyControl });
+  busyControl = control;
+  run();
+}
+
+function run() {
+  query.besidePhoto = hasPicture(asked);
+  refine.show(asked);
+  if (hasPicture(asked)) showPhoto();
+  if (isEmpty(asked)) {
+    latest.stop();
+    query.busy = false;
+    problems.clear();
+    screen.showStart();
+  } else find(asked);
+}
+
+function showPhoto() {
+  const { picture, photo: number } = asked;
+  const kept = photos.get(number);
+  const file = kept?.photo;
+  const source = {
+    key: kept ? `visit ${number}` : `stored ${picture}`,
+    url: kept ? kept.url : `images/${encodeURIComponent(picture ?? "")}/thumbnail`,
+    alt: kept ? "Your photo" : "The picture that asks",
+    onAdd: file instanceof File ? () => tray.add([file]) : null,
+  };
+  screen.showPhoto(source, asked);
+}
+
+/** @param {Question} question */
+async function find(question) {
   const signal = latest.start();
-  sightlines.show(null);
-  document.body.classList.remove("pointing");
+  screen.expect();
   query.busy = true;
   try {
-    await question(signal);
-    if (!signal.aborted) tellProblem(null);
+    const answer = await ask(question, photoOf(question), signal, tellWaiting);
+    const prints = await screen.prepare(question, answer.results);
+    signal.throwIfAborted();
+    screen.show(question, answer, prints);
+    refine.showEffect(answer);
+    problems.clear();
   } catch (error) {
-    if (signal.aborted) return;
-    tellProblem(error);
+    if (!signal.aborted) problems.tell(error, run);
   } finally {
-    if (!signal.aborted) query.busy = false;
+    if (!signal.aborted) {
+      query.busy = false;
+      screen.photo.settled();
+    }
   }
 }
 
 /**
- * Draws the lines from a word to where it looked.
- * @param {string | null} key
- * @param {(key: string) => Element | null} wordElement
- * @param {{targets: (key: string, below: number) => import("./sightlines.js").Target[]}} seen
+ * Shows the next page below what is there.
+ * @param {string} cursor
+ * @returns {Promise<HTMLElement[] | null>}
  */
-function aim(key, wordElement, seen) {
-  document.body.classList.toggle("pointing", key !== null);
-  if (key === null) {
-    sightlines.show(null);
-    return;
+async function showMore(cursor) {
+  const { question } = screen;
+  // Another question is on its way: its answer brings pages of its own.
+  if (question !== asked) return null;
+  const { signal } = latest;
+  try {
+    const page = await askOn(question, photoOf(question), signal, cursor, tellWaiting);
+    const prints = await screen.prepare(question, page.results);
+    signal.throwIfAborted();
+    problems.clear();
+    return screen.append(page, prints);
+  } catch (error) {
+    const changed = error instanceof ProblemError && error.status === GONE;
+    if (!signal.aborted) problems.tell(changed ? "The collection has changed since this search." : error, run);
+    return null;
   }
-  sightlines.show(() => {
-    const from = wordElement(key)?.getBoundingClientRect();
-    const { bottom } = byId("ask").getBoundingClientRect();
-    return from ? { from, targets: seen.targets(key, bottom) } : null;
-  });
+}
+
+/** @param {Question} question */
+function photoOf(question) {
+  return photos.get(question.photo)?.photo ?? null;
+}
+
+/** @param {number} seconds */
+function tellWaiting(seconds) {
+  problems.tellWaiting(seconds);
 }
 
 async function refreshStart() {
   try {
     await start.refresh();
   } catch (error) {
-    tellProblem(error);
+    problems.tell(error, refreshStart);
   }
 }
 
-/** @param {"start" | "pictures" | "photo"} name */
-function view(name) {
-  document.body.dataset.view = name;
-  for (const each of ["start", "pictures", "photo"]) byId(each).hidden = each !== name;
-}
-
-/** @param {unknown} error  null clears it */
-function tellProblem(error) {
-  const problem = byId("problem");
-  problem.hidden = error === null;
-  problem.textContent = error instanceof Error ? error.message : "";
-}
-
-/** @param {string} sentence */
-function announce(sentence) {
-  byId("announcement").textContent = sentence;
+/** @param {EventTarget | null} target */
+function isWriting(target) {
+  return target instanceof HTMLTextAreaElement || (target instanceof HTMLInputElement && target.type === "text");
 }

@@ -1,69 +1,105 @@
-/** A photo that is asked for its sentences: photo and sentences point at each other. */
+/** A photo that asks: what is found stands beside it, and photo and sentences point at each other. */
 
-import { counted, element } from "./dom.js";
-import { Easel } from "./easel.js";
+import { element } from "./dom.js";
 import { attentionAt, focusPlaces } from "./focus.js";
-import { sentenceList } from "./sentences.js";
-import { timing } from "./timing.js";
+import { sentenceItems, sentenceList } from "./sentences.js";
+import { Stand } from "./stand.js";
 
 const ANSWERS_FROM = 0.6;
 
 export class Photo {
-  /** @type {string | null} */
-  #url = null;
   /** @type {Map<string, import("./api.js").Word>} */
   #words = new Map();
-
-  /** @param {HTMLElement} root */
-  constructor(root) {
-    this.root = root;
-  }
+  /** @type {import("./focus.js").Place[]} */
+  #places = [];
+  /** @type {import("./pointing.js").Pointing | null} */
+  #pointing = null;
+  #count = 0;
+  #strongest = 0;
 
   /**
-   * Shows the photo at once, before its sentences are known.
-   * @param {Blob} picture
-   * @param {(() => void) | null} onAdd  null when the collection has it already
+   * @param {HTMLElement} root
+   * @param {HTMLElement} pictures  where pictures like the photo are shown
+   * @param {HTMLElement} more  stands below the sentences
+   * @param {{onRegion: (box: import("./api.js").Box | null) => void, onRemove: () => void,
+   *          onFind: (find: "sentences" | "pictures") => void,
+   *          onSentence: (text: string) => void}} listeners
    */
-  preview(picture, onAdd) {
-    if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#url = URL.createObjectURL(picture);
-    this.easel = new Easel(this.#url, "Your photo");
-    this.easel.element.classList.add("corners", "waiting");
-    this.list = element("div", { class: "sentences" });
-    const stand = element("div", { class: "stand" }, this.easel.element);
-    if (onAdd) {
-      stand.append(
-        element("button", { type: "button", class: "action", onclick: onAdd }, "Add it to the collection"),
-      );
-    }
-    this.root.replaceChildren(stand, this.list);
+  constructor(root, pictures, more, listeners) {
+    this.listeners = listeners;
+    this.stand = new Stand(listeners);
+    this.pictures = pictures;
+    this.kinds = element(
+      "div",
+      { class: "kinds", role: "group", "aria-label": "What to find" },
+      this.#kind("sentences", "Its sentences"),
+      this.#kind("pictures", "Pictures like it"),
+    );
+    this.verdict = element("div", { class: "verdict" });
+    this.list = element("ol", { "aria-label": "Sentences, best match first" });
+    this.sentences = element("div", { class: "sentences" }, this.verdict, this.list, more);
+    root.append(this.stand.element, element("div", { class: "found" }, this.kinds, this.sentences, pictures));
   }
 
   /**
-   * @param {import("./api.js").Answer} answer
+   * Shows the photo at once, before its results are known; those of the same photo stay.
+   * @param {import("./stand.js").Source} source
+   * @param {import("./question.js").Question} question
+   */
+  preview(source, { find, region }) {
+    if (this.stand.show(source)) {
+      this.verdict.replaceChildren();
+      this.list.replaceChildren();
+      this.pictures.hidden = true;
+      this.#answerPointer();
+    }
+    this.stand.showRegion(region);
+    for (const button of this.kinds.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.dataset.find === find));
+    }
+  }
+
+  /** Shows which kind of result is there. @param {"sentences" | "pictures"} find */
+  showKind(find) {
+    this.sentences.hidden = find !== "sentences";
+    this.pictures.hidden = find !== "pictures";
+    if (find === "pictures") this.#forget();
+  }
+
+  /**
+   * @param {import("./api.js").Result[]} results
    * @param {import("./pointing.js").Pointing} pointing  its words are called "rank:start"
    */
-  show(answer, pointing) {
+  showSentences(results, pointing) {
     this.settled();
-    this.#words = new Map();
-    answer.results.forEach((result, rank) => {
-      for (const word of result.explanation?.words ?? []) {
-        this.#words.set(`${rank}:${word.start}`, word);
-      }
-    });
-    const places = focusPlaces([...this.#words.values()]);
-    this.list?.replaceChildren(
-      element("div", { class: "verdict" }, ...verdict(answer), timing(answer)),
-      sentenceList(answer.results, places, pointing),
-    );
-    this.easel?.picture.append(...places.map((place, i) => this.#dot(place, i)));
-    this.#answerPointer();
+    this.#forget();
+    this.#pointing = pointing;
+    const scores = results.flatMap(({ explanation }) => explanation?.words ?? []).map(({ score }) => score);
+    this.#strongest = Math.max(...scores, 1e-9);
+    this.#remember(results);
+    this.#places = focusPlaces([...this.#words.values()]);
+    const list = sentenceList();
+    this.list.replaceWith(list);
+    this.list = list;
+    this.#add(results, pointing);
+    this.stand.easel.picture.append(...this.#places.map((place, i) => this.#dot(place, i)));
     pointing.onChange(() => this.#light(pointing.word));
+  }
+
+  /**
+   * Adds the next page.
+   * @param {import("./api.js").Result[]} results
+   * @returns {HTMLElement[]}  what takes the focus, in order
+   */
+  appendSentences(results) {
+    if (!this.#pointing) return [];
+    this.#remember(results);
+    return this.#add(results, this.#pointing);
   }
 
   /** The search has ended, well or not. */
   settled() {
-    this.easel?.element.classList.remove("waiting");
+    this.stand.easel.element.classList.remove("waiting");
   }
 
   /**
@@ -73,13 +109,55 @@ export class Photo {
    */
   targets(key) {
     const word = this.#words.get(key);
-    return word?.regions.length && this.easel ? [this.easel.target(word.regions)] : [];
+    return word?.regions.length ? [this.stand.easel.target(word.regions)] : [];
+  }
+
+  /** @param {string} key */
+  wordElement(key) {
+    return this.list.querySelector(`.word[data-word="${CSS.escape(key)}"]`);
+  }
+
+  /** Words and places of an earlier answer. */
+  #forget() {
+    this.#words = new Map();
+    this.#count = 0;
+    this.stand.easel.light(null);
+    for (const dot of this.stand.easel.picture.querySelectorAll(".place")) dot.remove();
+  }
+
+  /** @param {import("./api.js").Result[]} results */
+  #remember(results) {
+    results.forEach(({ explanation }, i) => {
+      for (const word of explanation?.words ?? []) this.#words.set(`${this.#count + i}:${word.start}`, word);
+    });
+  }
+
+  /**
+   * @param {import("./api.js").Result[]} results
+   * @param {import("./pointing.js").Pointing} pointing
+   */
+  #add(results, pointing) {
+    const looks = { places: this.#places, strongest: this.#strongest, first: this.#count };
+    const items = sentenceItems(results, looks, pointing, this.listeners.onSentence);
+    this.#count += results.length;
+    this.list.append(...items);
+    return items.flatMap((item) => /** @type {HTMLElement | null} */ (item.querySelector("button")) ?? []);
+  }
+
+  /**
+   * @param {"sentences" | "pictures"} find
+   * @param {string} name
+   */
+  #kind(find, name) {
+    const button = element("button", { type: "button", onclick: () => this.listeners.onFind(find) }, name);
+    button.dataset.find = find;
+    return button;
   }
 
   /** @param {string | null} key */
   #light(key) {
     const word = key === null ? null : this.#words.get(key);
-    this.easel?.light(word?.regions ?? null);
+    this.stand.easel.light(word?.regions ?? null);
   }
 
   /**
@@ -107,9 +185,9 @@ export class Photo {
 
   /** Pointing at the photo lights the words that looked there. */
   #answerPointer() {
-    const picture = this.easel?.picture;
-    if (!picture) return;
+    const { picture } = this.stand.easel;
     const answer = (/** @type {PointerEvent} */ { clientX, clientY }) => {
+      if (this.#words.size === 0) return;
       const box = picture.getBoundingClientRect();
       const place = { x: (clientX - box.left) / box.width, y: (clientY - box.top) / box.height };
       this.#answer((button) => {
@@ -126,30 +204,10 @@ export class Photo {
 
   /** @param {((word: HTMLElement) => boolean) | null} answers  null: nothing is asked */
   #answer(answers) {
-    this.list?.classList.toggle("answering", answers !== null);
-    for (const word of this.list?.querySelectorAll(".word") ?? []) {
+    this.sentences.classList.toggle("answering", answers !== null);
+    for (const word of this.list.querySelectorAll(".word")) {
       const lit = answers !== null && answers(/** @type {HTMLElement} */ (word));
       word.classList.toggle("answers", lit);
     }
   }
-}
-
-/** @param {import("./api.js").Answer} answer */
-function verdict({ results, no_match: noMatch }) {
-  if (results.length === 0) {
-    return [
-      element("h2", {}, "No sentences to search yet"),
-      element("p", {}, "The collection holds pictures only. Sentences are added through the API."),
-    ];
-  }
-  if (noMatch) {
-    return [
-      element("h2", {}, "No sentence here matches well"),
-      element("p", {}, "These come closest, but the model doubts every one of them."),
-    ];
-  }
-  return [
-    element("h2", {}, counted(results.length, "sentence", "sentences"), element("span", {}, ", best match first")),
-    element("p", {}, "Each word wears the colour of the place that it looks at. Point at a word, or at the photo."),
-  ];
 }

@@ -1,9 +1,11 @@
 /** One picture among the results: the image, its overlay, its caption. */
 
-import { element, percent } from "./dom.js";
+import { movement } from "./changes.js";
+import { chance, element } from "./dom.js";
 import { heatMap, peak } from "./heat.js";
 import { Overlay } from "./overlay.js";
 import { showPicture } from "./picture.js";
+import { titleOf } from "./titles.js";
 
 const UNKNOWN_ASPECT = 4 / 3;
 
@@ -27,10 +29,11 @@ export class Print {
     this.probability = element("span", { class: "probability" });
     this.title = element("span", { class: "title" });
     this.meter = element("span", { class: "meter" });
+    this.moved = element("span", { class: "moved" });
     this.element = element("li", { class: "print" });
     this.element.append(
       this.button,
-      element("p", { class: "caption", "aria-hidden": "true" }, this.probability, this.meter, this.title),
+      element("p", { class: "caption", "aria-hidden": "true" }, this.probability, this.meter, this.moved, this.title),
     );
     this.element.dataset.id = result.id;
   }
@@ -48,10 +51,13 @@ export class Print {
     this.result = result;
     const title = titleOf(result);
     const named = title || `Picture ${result.id}`;
-    this.probability.textContent = percent(result.probability);
+    const { mark, words } = movement(result, rank);
+    this.probability.textContent = chance(result);
     this.title.textContent = title;
-    this.meter.style.setProperty("--part", String(result.probability));
-    this.button.setAttribute("aria-label", `${rank}: ${named}. ${percent(result.probability)} match`);
+    this.moved.textContent = mark;
+    this.meter.style.setProperty("--part", String(result.probability ?? Math.max(result.score, 0)));
+    const told = [`${rank}: ${named}`, `${chance(result)} ${result.probability === null ? "alike" : "match"}`, words];
+    this.button.setAttribute("aria-label", told.filter(Boolean).join(". "));
     this.light(null);
   }
 
@@ -83,9 +89,4 @@ export class Print {
     const box = this.image.getBoundingClientRect();
     return { x: box.left + x * box.width, y: box.top + y * box.height, strength: word.score };
   }
-}
-
-/** @param {{metadata?: Record<string, unknown>}} item */
-export function titleOf(item) {
-  return typeof item.metadata?.title === "string" ? item.metadata.title : "";
 }

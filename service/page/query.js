@@ -5,6 +5,7 @@
 
 import { pieces } from "./codepoints.js";
 import { byId, element } from "./dom.js";
+import { afterPause } from "./pause.js";
 import { roving, wordButton } from "./words.js";
 
 const PAUSE_MS = 160;
@@ -12,15 +13,15 @@ const PAUSE_MS = 160;
 export class QueryBox {
   /** @type {import("./pointing.js").Pointing | null} */
   #pointing = null;
-  /** @type {number | undefined} */
-  #pause = undefined;
+  #later = afterPause(PAUSE_MS, () => this.listeners.onPause(this.text));
 
   /**
    * @param {{onPause: (text: string) => void, onAsk: (text: string) => void,
    *          onClear: () => void}} listeners
    *   onPause: typing rested; onAsk: Enter was pressed; onClear: nothing is left
    */
-  constructor({ onPause, onAsk, onClear }) {
+  constructor(listeners) {
+    this.listeners = listeners;
     this.form = byId("query");
     /** @type {HTMLTextAreaElement} */
     this.area = byId("query-text");
@@ -29,15 +30,18 @@ export class QueryBox {
     this.clearButton = byId("clear");
 
     const later = () => {
-      clearTimeout(this.#pause);
       this.#forgetWords();
-      if (!this.text) onClear();
-      else this.#pause = setTimeout(() => onPause(this.text), PAUSE_MS);
+      if (this.text) this.#later();
+      else {
+        this.#later.cancel();
+        listeners.onClear();
+      }
     };
     const now = () => {
-      clearTimeout(this.#pause);
-      if (this.text) onAsk(this.text);
+      this.#later.cancel();
+      if (this.text) listeners.onAsk(this.text);
     };
+    this.#mirrorText();
     this.area.addEventListener("input", later);
     this.area.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.isComposing) return;
@@ -61,13 +65,19 @@ export class QueryBox {
   }
 
   set text(text) {
-    clearTimeout(this.#pause);
+    this.#later.cancel();
+    if (text === this.text) return;
     this.area.value = text;
     this.#forgetWords();
   }
 
   focus() {
     this.area.focus();
+  }
+
+  /** @param {boolean} beside  whether the sentence would go with a photo that asks already */
+  set besidePhoto(beside) {
+    this.area.placeholder = beside ? "Add words to the photo" : "Say what you see";
   }
 
   /** @param {boolean} busy */

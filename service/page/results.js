@@ -1,10 +1,9 @@
-/** The pictures found for a sentence, in rows, best first. */
+/** The pictures that were found, in rows, best first. */
 
-import { counted, element, percent, prefersStillness } from "./dom.js";
+import { element, prefersStillness } from "./dom.js";
 import { justify } from "./justify.js";
 import { decoded } from "./picture.js";
 import { Print } from "./print.js";
-import { timing } from "./timing.js";
 import { roving } from "./words.js";
 
 const GAP = 14;
@@ -13,28 +12,31 @@ const IMAGES_WITHIN_MS = 600;
 export class Results {
   /** @type {Map<string, Print>} */
   #prints = new Map();
+  /** @type {import("./pointing.js").Pointing | null} */
+  #pointing = null;
 
   /**
    * @param {HTMLElement} root
    * @param {(id: string) => void} onOpen
+   * @param {HTMLElement} more  stands below the pictures
    */
-  constructor(root, onOpen) {
+  constructor(root, onOpen, more) {
     this.root = root;
     this.onOpen = onOpen;
     this.list = element("ol", { class: "prints", "aria-label": "Pictures, best match first" });
     this.verdict = element("div", { class: "verdict" });
-    this.root.append(this.verdict, this.list);
+    this.root.append(this.verdict, this.list, more);
     roving(this.list, ".frame");
     new ResizeObserver(() => this.#layOut()).observe(this.list);
   }
 
   /**
    * The pictures of an answer, most of their images there; what is shown stays as it is.
-   * @param {import("./api.js").Answer} answer
+   * @param {import("./api.js").Result[]} results
    */
-  async prepare(answer) {
+  async prepare(results) {
     const known = this.#prints;
-    const prints = answer.results.map(
+    const prints = results.map(
       (result) => known.get(result.id) ?? new Print(result, this.onOpen, () => this.#layOut()),
     );
     const ready = Promise.allSettled(prints.map((print) => decoded(print.image)));
@@ -45,21 +47,48 @@ export class Results {
 
   /**
    * Replaces what is shown in one step.
-   * @param {import("./api.js").Answer} answer
+   * @param {import("./api.js").Result[]} results
    * @param {Print[]} prints  as prepared
+   * @param {boolean} faint  whether even the best is doubtful
    * @param {import("./pointing.js").Pointing} pointing
    */
-  show(answer, prints, pointing) {
+  show(results, prints, faint, pointing) {
     const before = this.#places();
-    this.#prints = new Map(prints.map((print) => [print.result.id, print]));
-    prints.forEach((print, i) => print.update(answer.results[i], i + 1));
-    this.list.replaceChildren(...prints.map((print) => print.element));
+    this.#prints = new Map();
+    this.#pointing = pointing;
+    this.list.replaceChildren();
+    this.#add(results, prints);
     prints.forEach((print, i) => (print.button.tabIndex = i === 0 ? 0 : -1));
-    this.root.classList.toggle("faint", answer.no_match);
-    this.verdict.replaceChildren(...verdict(answer), timing(answer));
+    this.root.classList.toggle("faint", faint);
     this.#layOut();
     this.#glide(before);
     pointing.onChange(() => this.#light(pointing.word));
+  }
+
+  /**
+   * Adds the next page to what is shown.
+   * @param {import("./api.js").Result[]} results
+   * @param {Print[]} prints  as prepared
+   * @returns {HTMLElement[]}  what takes the focus, in order
+   */
+  append(results, prints) {
+    this.#add(results, prints);
+    for (const { button } of prints) button.tabIndex = -1;
+    this.#layOut();
+    this.#light(this.#pointing?.word ?? null);
+    return prints.map(({ button }) => button);
+  }
+
+  /**
+   * @param {import("./api.js").Result[]} results
+   * @param {Print[]} prints
+   */
+  #add(results, prints) {
+    prints.forEach((print, i) => {
+      print.update(results[i], this.#prints.size + 1);
+      this.#prints.set(results[i].id, print);
+    });
+    this.list.append(...prints.map((print) => print.element));
   }
 
   /**
@@ -115,37 +144,4 @@ export class Results {
       print.element.animate([start, {}], { duration: 280, easing: "cubic-bezier(.2,.7,.2,1)" });
     }
   }
-}
-
-/** @param {import("./api.js").Answer} answer */
-function verdict({ results, no_match: noMatch }) {
-  if (results.length === 0) {
-    return [
-      element("h2", {}, "No pictures to search yet"),
-      element("p", {}, "Add some photos, then ask again."),
-    ];
-  }
-  if (noMatch) {
-    return [
-      element("h2", {}, "Nothing here matches well"),
-      element("p", {}, "These come closest, but the model doubts every one of them."),
-    ];
-  }
-  return [
-    element("h2", {}, counted(results.length, "picture", "pictures"), element("span", {}, ", best match first")),
-    element("p", {}, "The percentage is the model's own estimate that the sentence describes the picture."),
-  ];
-}
-
-/**
- * The same in one sentence, for screen readers.
- * @param {import("./api.js").Answer} answer
- */
-export function spoken(answer) {
-  if (answer.results.length === 0) return "Nothing found: the collection is empty.";
-  const best = `Best match ${percent(answer.results[0].probability)}.`;
-  const count = answer.results.length;
-  return answer.no_match
-    ? `Nothing here matches well. ${best}`
-    : `${counted(count, "result", "results")}. ${best}`;
 }

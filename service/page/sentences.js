@@ -5,37 +5,56 @@ import { element, percent } from "./dom.js";
 import { placeOf } from "./focus.js";
 import { roving, wordButton } from "./words.js";
 
-/**
- * @param {import("./api.js").Result[]} results
- * @param {import("./focus.js").Place[]} places
- * @param {import("./pointing.js").Pointing} pointing
- */
-export function sentenceList(results, places, pointing) {
-  const scores = results.flatMap((result) => result.explanation?.words ?? []).map(({ score }) => score);
-  const most = Math.max(...scores, 1e-9);
+/** An empty list whose words the arrow keys walk through. */
+export function sentenceList() {
   const list = element("ol", { "aria-label": "Sentences, best match first" });
-  results.forEach((result, rank) => {
-    const words = pieces(result.text ?? "", result.explanation?.words ?? []).map(
-      ({ text, word }) => {
-        if (!word) return text;
-        const button = wordButton(text, `${rank}:${word.start}`, pointing);
-        const place = placeOf(word, places);
-        if (place >= 0) button.dataset.hue = String(place);
-        button.style.setProperty("--strength", String(Math.max(word.score, 0) / most));
-        return button;
-      },
-    );
-    const meter = element("span", { class: "meter", "aria-hidden": "true" });
-    meter.style.setProperty("--part", String(result.probability));
-    list.append(
-      element(
-        "li",
-        {},
-        element("p", { class: "sentence" }, ...words),
-        element("p", { class: "caption" }, element("span", { class: "probability" }, percent(result.probability)), meter),
-      ),
-    );
-  });
   roving(list, ".word");
   return list;
+}
+
+/**
+ * @param {import("./api.js").Result[]} results
+ * @param {{places: import("./focus.js").Place[], strongest: number, first: number}} looks
+ *   strongest: score of the strongest word of all; first: how many sentences stand before
+ * @param {import("./pointing.js").Pointing} pointing
+ * @param {(text: string) => void} onSentence  a sentence is to find its pictures
+ * @returns {HTMLElement[]}
+ */
+export function sentenceItems(results, { places, strongest, first }, pointing, onSentence) {
+  return results.map((result, i) => {
+    const text = result.text ?? "";
+    const words = pieces(text, result.explanation?.words ?? []).map((piece, at) =>
+      piece.word
+        ? coloured(piece.text, piece.word, `${first + i}:${piece.word.start}`, first + i + at === 0)
+        : piece.text,
+    );
+    const meter = element("span", { class: "meter", "aria-hidden": "true" });
+    meter.style.setProperty("--part", String(result.probability ?? 0));
+    const pictures = element(
+      "button",
+      { type: "button", class: "quiet", "aria-label": `Find pictures for: ${text}`, onclick: () => onSentence(text) },
+      "Find pictures",
+    );
+    return element(
+      "li",
+      {},
+      element("p", { class: "sentence" }, ...words),
+      element("p", { class: "caption" }, element("span", { class: "probability" }, percent(result.probability ?? 0)), meter, pictures),
+    );
+  });
+
+  /**
+   * @param {string} text
+   * @param {import("./api.js").Word} word
+   * @param {string} key
+   * @param {boolean} isFirst  of all: the one stop of the Tab key
+   */
+  function coloured(text, word, key, isFirst) {
+    const button = wordButton(text, key, pointing);
+    const place = placeOf(word, places);
+    if (place >= 0) button.dataset.hue = String(place);
+    button.style.setProperty("--strength", String(Math.max(word.score, 0) / strongest));
+    button.tabIndex = isFirst ? 0 : -1;
+    return button;
+  }
 }

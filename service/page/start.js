@@ -3,7 +3,7 @@
 import { collectionCounts, collectionItems } from "./api.js";
 import { counted, element } from "./dom.js";
 import { showPicture } from "./picture.js";
-import { titleOf } from "./print.js";
+import { titleOf } from "./titles.js";
 
 const SHEET = 18;
 const EXAMPLES = 4;

@@ -10,6 +10,22 @@ const STEPS = [
   ["rerank", "re-rank"],
 ];
 
+/**
+ * The time of each stage, with its name.
+ * @param {import("./api.js").Answer} answer
+ */
+export function stages({ took_ms: took }) {
+  const parts = STEPS.filter(([step]) => took[step] !== undefined).map(([step, name]) =>
+    element(
+      "div",
+      {},
+      element("dt", {}, element("i", { class: step, "aria-hidden": "true" }), name),
+      element("dd", {}, duration(took[step])),
+    ),
+  );
+  return element("dl", { class: "stages" }, ...parts);
+}
+
 /** @param {import("./api.js").Answer} answer */
 export function timing({ took_ms: took, candidates, reranked, degraded }) {
   const bar = element("span", { class: "spent", "aria-hidden": "true" });

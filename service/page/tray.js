@@ -1,16 +1,13 @@
-/** Photos on their way into the collection, each with its progress and its outcome in words. */
+/** Photos on their way into the collection, a few at a time. */
 
-import { addPicture } from "./api.js";
 import { counted, element } from "./dom.js";
+import { Upload } from "./upload.js";
 
-const AT_ONCE = 2;
+const AT_ONCE = 3;
 
 export class Tray {
-  /** @type {{file: File, row: Row}[]} */
-  #waiting = [];
-  #running = 0;
-  #added = 0;
-  #failed = 0;
+  /** @type {Upload[]} */
+  #uploads = [];
 
   /**
    * @param {HTMLElement} root
@@ -20,84 +17,76 @@ export class Tray {
     this.root = root;
     this.onDone = onDone;
     this.summary = element("p", { class: "summary", role: "status", "aria-live": "polite" });
-    this.list = element("ul", {});
-    const close = element("button", { type: "button", class: "quiet", onclick: () => this.#close() }, "Close");
-    this.root.append(element("div", { class: "top" }, this.summary, close), this.list);
+    this.list = element("ul", { tabindex: 0, "aria-label": "Photos" });
+    this.cancelAll = quiet("Cancel all", () => this.#each("waiting", "sending").forEach((upload) => upload.cancel()));
+    this.retryAll = quiet("Try failed again", () => this.#each("failed").forEach((upload) => this.#retry(upload)));
+    const close = quiet("Close", () => this.#close());
+    this.root.append(element("div", { class: "top" }, this.summary, this.cancelAll, this.retryAll, close), this.list);
   }
 
   /** @param {File[]} files */
   add(files) {
     for (const file of files) {
-      const row = new Row(file);
-      this.list.append(row.element);
-      this.#waiting.push({ file, row });
+      const upload = new Upload(file, () => this.#tell(), (again) => this.#retry(again));
+      this.list.append(upload.element);
+      this.#uploads.push(upload);
     }
     this.root.hidden = false;
     this.#tell();
-    while (this.#running < AT_ONCE && this.#waiting.length) this.#sendNext();
+    this.#sendMore();
   }
 
-  async #sendNext() {
-    const next = this.#waiting.shift();
-    if (!next) return;
-    this.#running += 1;
-    try {
-      const isNew = await addPicture(next.file, (sent) => next.row.progress(sent));
-      next.row.done(isNew ? "added" : "was there already");
-      this.#added += 1;
-    } catch (error) {
-      next.row.failed(error instanceof Error ? error.message : String(error));
-      this.#failed += 1;
-    }
-    this.#running -= 1;
-    this.#tell();
-    if (this.#waiting.length) this.#sendNext();
-    else if (this.#running === 0) this.onDone();
+  /** @param {Upload} upload */
+  #retry(upload) {
+    upload.reset();
+    this.#sendMore();
+  }
+
+  #sendMore() {
+    const free = AT_ONCE - this.#each("sending").length;
+    for (const upload of this.#each("waiting").slice(0, Math.max(free, 0))) this.#send(upload);
+  }
+
+  /** @param {Upload} upload */
+  async #send(upload) {
+    await upload.send();
+    this.#sendMore();
+    if (this.#each("waiting", "sending").length === 0) this.onDone();
+  }
+
+  /** @param {...import("./upload.js").State} states */
+  #each(...states) {
+    return this.#uploads.filter(({ state }) => states.includes(state));
   }
 
   #tell() {
-    const left = this.#waiting.length + this.#running;
+    const left = this.#each("waiting", "sending").length;
+    const added = this.#each("added").length;
+    const failed = this.#each("failed").length;
+    const cancelled = this.#each("cancelled").length;
+    this.cancelAll.hidden = left === 0;
+    this.retryAll.hidden = left > 0 || failed === 0;
     const told = [
       left ? `Adding ${counted(left, "photo", "photos")}` : "",
-      !left && this.#added ? `${counted(this.#added, "photo is", "photos are")} in the collection` : "",
-      this.#failed ? `${this.#failed} refused` : "",
+      !left && added ? `${counted(added, "photo is", "photos are")} in the collection` : "",
+      failed ? `${failed} refused` : "",
+      cancelled ? `${cancelled} cancelled` : "",
     ];
     this.summary.textContent = told.filter(Boolean).join(", ");
   }
 
   #close() {
     this.root.hidden = true;
-    if (this.#waiting.length || this.#running) return;
+    if (this.#each("waiting", "sending").length) return;
     this.list.replaceChildren();
-    this.#added = 0;
-    this.#failed = 0;
+    this.#uploads = [];
   }
 }
 
-class Row {
-  /** @param {File} file */
-  constructor(file) {
-    this.state = element("span", { class: "state" }, "waiting");
-    this.element = element("li", {}, element("span", { class: "name" }, file.name), this.state);
-  }
-
-  /** @param {number} sent  0..1 */
-  progress(sent) {
-    this.element.style.setProperty("--part", String(sent));
-    this.state.textContent = sent < 1 ? `${Math.round(sent * 100)}\u202f% sent` : "looking at it";
-  }
-
-  /** @param {string} outcome */
-  done(outcome) {
-    this.element.style.removeProperty("--part");
-    this.element.classList.add("done");
-    this.state.textContent = outcome;
-  }
-
-  /** @param {string} reason */
-  failed(reason) {
-    this.element.style.removeProperty("--part");
-    this.element.classList.add("failed");
-    this.state.textContent = reason;
-  }
+/**
+ * @param {string} name
+ * @param {() => void} onclick
+ */
+function quiet(name, onclick) {
+  return element("button", { type: "button", class: "quiet", onclick }, name);
 }
