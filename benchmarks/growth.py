@@ -1,13 +1,14 @@
 """What a collection costs as it grows: 10,000, 100,000, 1,000,000 synthetic pictures.
 
 usage: growth.py [--rows 10000,100000,1000000] [--regions 4] [--queries 300] [--folder FOLDER]
+                 [--plot FILE.png]
 
 For each size a process fills a collection in batches of 1,000, with vectors in clusters, a packed
 matrix of so many regions, a year and a tag, and merges it. A fresh process then opens it, and asks
 one query after the other on one thread: 100 candidates by vector, the same among a tenth of the
 items by a filter, and the fetch of their matrices. Prints times, recall against a flat index over
 the same vectors, memory and bytes on disk, and each size's median as a ratio to that flat index
-and to the smallest size.
+and to the smallest size. `--plot` draws it.
 """
 
 import argparse
@@ -164,23 +165,26 @@ def main() -> None:
     parser.add_argument("--regions", type=int, default=4)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--folder", type=Path, help="where the collections are written")
+    parser.add_argument("--plot", type=Path, help="a PNG to draw the growth into")
     options = parser.parse_args()
     print(
         f"synthetic clustered vectors, d = {DIMENSION}, {options.regions} regions of 512 an item,"
         f" k = {K}, {options.queries} queries one after the other, one thread, {machine()}"
     )
-    smallest_ms = 0.0
+    measured: dict[int, tuple[Loaded, Measured]] = {}
     for rows in map(int, options.rows.split(",")):
         with tempfile.TemporaryDirectory(dir=options.folder) as name:
             folder = Path(name) / "data"
             loaded: Loaded = alone(load, folder, rows, options.regions)
             found: Measured = alone(measure, folder, rows, options.queries)
-        smallest_ms = smallest_ms or found.search_ms[0]
-        show(rows, loaded, found, smallest_ms)
+        measured[rows] = loaded, found
+        show(rows, loaded, found, next(iter(measured.values()))[1])
+    if options.plot is not None:
+        plot(measured, options.plot)
 
 
-def show(rows: int, loaded: Loaded, found: Measured, smallest_ms: float) -> None:
-    """Prints one size."""
+def show(rows: int, loaded: Loaded, found: Measured, smallest: Measured) -> None:
+    """Prints one size, beside the smallest."""
     segment = loaded.stats["segments"]["image"]
     print(
         f"{rows:,} items, {segment}\n"
@@ -199,9 +203,61 @@ def show(rows: int, loaded: Loaded, found: Measured, smallest_ms: float) -> None
         f"  recall@{K} {found.recall:.4f}, filtered {found.filtered_recall:.4f}\n"
         f"  search / flat index of the same run: {found.search_ms[0] / found.flat_ms:.2f} x"
         f" ({found.flat_ms:.2f} ms)\n"
-        f"  search / search in the smallest collection: {found.search_ms[0] / smallest_ms:.2f} x",
+        f"  search / search in the smallest collection: "
+        f"{found.search_ms[0] / smallest.search_ms[0]:.2f} x\n"
+        f"  search and fetch / the same in the smallest collection: "
+        f"{whole(found) / whole(smallest):.2f} x",
         flush=True,
     )
+
+
+def whole(found: Measured) -> float:
+    """Median ms of what grows of a search: the first stage and the fetch of its candidates."""
+    return found.search_ms[0] + found.fetch_ms[0]
+
+
+def plot(measured: dict[int, tuple[Loaded, Measured]], picture: Path) -> None:
+    """Draws times, memory and disk over the number of items; needs matplotlib."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = list(measured)
+    loaded = [one for one, _ in measured.values()]
+    found = [one for _, one in measured.values()]
+    figure, (times, sizes, builds) = pyplot.subplots(1, 3, figsize=(13, 4), layout="constrained")
+    stages = {
+        "search": [one.search_ms for one in found],
+        "a tenth by a filter": [one.filtered_ms for one in found],
+        "fetch of 100": [one.fetch_ms for one in found],
+    }
+    for name, values in stages.items():
+        (line,) = times.plot(rows, [median for median, _ in values], marker="o", label=name)
+        late = [late for _, late in values]
+        times.plot(rows, late, marker=".", linestyle=":", color=line.get_color())
+    flat = [one.flat_ms for one in found]
+    times.plot(rows, flat, marker="o", color="grey", label="flat index")
+    times.set(ylabel="ms of a query: median, dotted the 99th percentile")
+    for name, mib in (
+        ("memory of its own", [one.own_mib for one in found]),
+        ("memory mapped", [one.mapped_mib for one in found]),
+        ("disk", [one.stats["bytes_on_disk"] / 2**20 for one in loaded]),
+    ):
+        sizes.plot(rows, mib, marker="o", label=name)
+    sizes.set(ylabel="MiB")
+    for name, seconds in (
+        ("filling", [one.fill_s for one in loaded]),
+        ("building the main segment", [one.merge_s for one in loaded]),
+        ("start to ready", [one.start_s for one in found]),
+    ):
+        builds.plot(rows, seconds, marker="o", label=name)
+    builds.set(ylabel="seconds")
+    for axes in (times, sizes, builds):
+        axes.set(xscale="log", yscale="log", xlabel="items")
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+    figure.savefig(picture, dpi=100)
 
 
 if __name__ == "__main__":

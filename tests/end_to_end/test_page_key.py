@@ -108,7 +108,7 @@ def test_a_key_is_asked_for_and_everything_is_seen_with_it(page: Page) -> None:
     assert loaded(page, "#pictures img") == 3
     page.locator("#pictures .frame").first.click()
     expect(page.locator("#detail img")).to_have_js_property("naturalWidth", 96)
-    page.get_by_role("button", name="Find sentences for this picture").click()
+    page.get_by_role("button", name="Find its sentences").click()
     expect(page.locator("#photo .sentence")).to_have_count(2)
     assert not [url for url in asked if READER in url], "a key never stands in an address"
 
@@ -130,7 +130,7 @@ def test_a_key_that_may_write_adds(page: Page, locked: Server) -> None:
     photo = {"name": "added.jpg", "mimeType": "image/jpeg", "buffer": jpeg(8)}
     page.set_input_files("#collection-files", photo)  # type: ignore[arg-type]
 
-    expect(page.locator("#tray li.done")).to_contain_text("added")
+    expect(page.locator("#tray li.added")).to_contain_text("added")
     headers = {"X-API-Key": WRITER}
     # As it was, for the other tests.
     [added] = {
