@@ -5,7 +5,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from model.matcher import BOX_STEPS, Box, Encoded
+from model.explanation import Box
+from model.matcher import BOX_STEPS, Encoded
 
 
 def crop(picture: Image.Image, region: Box) -> Image.Image:

@@ -21,6 +21,7 @@ from model.codecs import DEFAULT_CODEC, make_codec, tag_probabilities
 from model.coding import code_pictures, code_texts
 from model.concepts import concept_names
 from model.config import ModelConfig
+from model.explanation import Box, Explanation, WordExplanation
 from model.fused import MOST_NODES, TORCH, FusedScorer, Layer, variant
 from model.half import is_quick
 from model.packed_nodes import PackedNodes, batch_of
@@ -29,7 +30,6 @@ from model.stored_concepts import CONCEPTS, agreements, shared_concepts, to_byte
 from model.text_trunk import text_trunk
 
 Kind = Literal["image", "text"]
-Box = tuple[float, float, float, float]
 BOX_STEPS = 65535
 MOST_REGIONS_SHOWN = 9
 LAYERS_OF_NODES: tuple[Layer, ...] = ("entity", "relation")
@@ -66,28 +66,6 @@ class Scores:
     semantic: np.ndarray
     concept: np.ndarray | None
     probability: np.ndarray
-
-
-@dataclass(frozen=True)
-class WordExplanation:
-    """A word at text[start:end], its relevance, and where it is found, strongest region first."""
-
-    start: int
-    end: int
-    score: float
-    regions: list[tuple[Box, float]]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why a text and a picture match: words with regions, salient regions, tags of both, and the
-    concepts that both mean, each with its share of their agreement.
-    """
-
-    words: list[WordExplanation]
-    regions: list[tuple[Box, float]]
-    tags: list[tuple[str, float]]
-    concepts: list[tuple[str, float]]
 
 
 class Matcher:

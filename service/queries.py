@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, SkipValidation
 
-from model.matcher import Box as Corners
+from model.explanation import Box as Corners
 from service.fields import MAX_RESULTS, ItemId, QueryText
 from service.schemas import Form, Request
 

@@ -9,7 +9,8 @@ from PIL import Image
 from index.records import Record
 from model.composition import EXCLUDED, VECTOR, Composition, Part, Scorer
 from model.crop import crop, in_whole
-from model.matcher import Box, Encoded, Kind, Matcher
+from model.explanation import Box
+from model.matcher import Encoded, Kind, Matcher
 from service.collection import Collection
 from service.cursor import name_of
 from service.encode import encode_stored, from_base64, read_picture, stored_picture

@@ -111,28 +111,35 @@ def run(settings: Settings) -> Iterator[Running]:
     Raises what `open_collection` raises, and StartError when traces are wanted and can't be made.
     """
     with tracing() as spans, open_collection(settings) as collection:
-        retry = settings.retry_after_s
-        encoders = BoundedPool("encoding", settings.encoder_workers, settings.encoder_queue, retry)
-        # On a CPU a batch of pictures takes as long as one after the other, and all wait for all.
-        together = settings.encode_batch_pictures if collection.device == "cuda" else 1
-        running = Running(
-            collection,
-            encoders,
-            Batcher(
-                encoders,
-                partial(encode_texts, collection, to_store=False),
-                settings.encode_batch_queries,
-            ),
-            Batcher(encoders, partial(encode_pictures, collection, to_store=False), together),
-            BoundedPool("searching", settings.search_workers, settings.search_queue, retry),
-            BoundedPool("writing", 1, settings.write_queue, retry),
-            spans,
-        )
+        running = running_on(collection, spans)
         try:
             yield running
         finally:
             for pool in running.pools.values():
                 pool.close()
+
+
+def running_on(collection: Collection, spans: "Spans | None" = None) -> Running:
+    """A service with idle pools on an open collection."""
+    settings, retry = collection.settings, collection.settings.retry_after_s
+    encoders = BoundedPool("encoding", settings.encoder_workers, settings.encoder_queue, retry)
+    # On a CPU a batch of pictures takes as long as one after the other, and all wait for all.
+    pictures_at_once = settings.encode_batch_pictures if collection.device == "cuda" else 1
+    return Running(
+        collection=collection,
+        encoders=encoders,
+        sentences=Batcher(
+            encoders,
+            partial(encode_texts, collection, to_store=False),
+            settings.encode_batch_queries,
+        ),
+        pictures=Batcher(
+            encoders, partial(encode_pictures, collection, to_store=False), pictures_at_once
+        ),
+        searchers=BoundedPool("searching", settings.search_workers, settings.search_queue, retry),
+        writer=BoundedPool("writing", 1, settings.write_queue, retry),
+        spans=spans,
+    )
 
 
 def running_of(request: Request) -> Running:

@@ -106,3 +106,4 @@ class AsyncClient:
     stats = awaiting(operations.stats)
     health = awaiting(operations.health)
     readiness = awaiting(operations.readiness)
+    metrics = awaiting(operations.metrics)

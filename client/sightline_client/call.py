@@ -84,6 +84,11 @@ def read_bytes(response: httpx.Response) -> bytes:
     return response.content
 
 
+def read_text(response: httpx.Response) -> str:
+    """The body as text."""
+    return response.text
+
+
 def read_nothing(response: httpx.Response) -> None:
     """For answers without a body."""
 

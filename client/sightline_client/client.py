@@ -108,3 +108,4 @@ class Client:
     stats = waiting(operations.stats)
     health = waiting(operations.health)
     readiness = waiting(operations.readiness)
+    metrics = waiting(operations.metrics)

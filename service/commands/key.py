@@ -8,7 +8,7 @@ import typer
 
 from service.keys import NAME, Access, Key, digest_of, new_key, read_keys_file
 
-EXAMPLE = "sightline key page --access write --file keys"
+EXAMPLE = "sightline key laptop --access write --file sightline.keys"
 
 
 def key(

@@ -110,7 +110,7 @@ def test_every_route_has_a_method() -> None:
         *(collection.get_text("a"), collection.list_texts(), collection.tags()),
         *(collection.patch_text_metadata("a", {}), collection.delete_text("a")),
         *(exchange.embeddings("a"), exchange.rerank("a", [])),
-        *(operations.stats(), operations.health(), operations.readiness()),
+        *(operations.stats(), operations.health(), operations.readiness(), operations.metrics()),
     ]
     asked = {
         (call.method, re.sub(r"^/(images|texts)/a\b", r"/\1/{id}", call.path)) for call in calls

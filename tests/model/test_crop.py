@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model.crop import crop, in_whole
-from model.matcher import BOX_STEPS, Box, Encoded
+from model.explanation import Box
+from model.matcher import BOX_STEPS, Encoded
 
 EDGES = st.tuples(st.floats(0, 1), st.floats(0, 1)).filter(lambda pair: pair[0] < pair[1])
 

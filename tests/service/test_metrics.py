@@ -13,8 +13,7 @@ from index.embedded import EmbeddedIndex
 from index.plan import Plan
 from service.collection import Collection, load_matcher
 from service.collectors import exposition
-from service.pool import BoundedPool
-from service.running import Running
+from service.running import Running, running_on
 from service.settings import Settings
 from tests.helpers import app_of, client_of, jpeg, wait_until
 from tests.index.samples import DIMENSION, record
@@ -225,15 +224,14 @@ async def test_the_measured_recall_is_there_once_it_is_measured(settings: Settin
     )
     with EmbeddedIndex.open(settings.data_dir, "a" * 64, DIMENSION, plan=plan) as index:
         collection = Collection(settings, load_matcher(settings), index, "cpu")
-        pools = [BoundedPool(name, 1, 1, 1) for name in ("a", "b", "c")]
-        running = Running(collection, *pools)
+        running = running_on(collection)
         index.upsert([record(f"i{n}", seed=n) for n in range(40)])
         wait_until(lambda: index.stats()["segments"]["image"]["main_rows"] == 40, 20)
         before = exposition(running).decode()
         index.search("image", np.ones((1, DIMENSION), np.float32), 5)
         wait_until(lambda: bool(index.stats()["measured_recall"]), 20)
         found = samples(exposition(running).decode())
-        for pool in pools:
+        for pool in running.pools.values():
             pool.close()
     assert not any(name == "sightline_first_stage_recall" for name, _ in samples(before))
     assert value(found, "first_stage_recall", kind="image") == 1.0
