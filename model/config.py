@@ -31,11 +31,10 @@ class RegionConfig(_Section):
     tuned: bool = Field(
         True, description="grid: the last blocks train; false caches what they give untrained"
     )
-    served_views: int = Field(
+    served_views: Literal[1, 2, 3, 4, 6] = Field(
         1,
-        ge=1,
-        le=4,
-        description="grid: views averaged outside training: as it is, mirrored, middle, both",
+        description="grid: views averaged outside training: as it is, mirrored, then the middle "
+        "and that mirrored, or the four corners",
     )
     feature_size: int = Field(1280, ge=1, description="grid: 1280")
     folder: str | None = Field(None, description="tower: local Hugging Face folder")
@@ -233,6 +232,16 @@ class RunConfig(_Section):
         return self
 
 
+def with_served_views(config: RunConfig, views: int) -> RunConfig:
+    """The same run, its pictures served in so many views. Raises ConfigError."""
+    changed = config.model_dump()
+    changed["model"]["regions"]["served_views"] = views
+    try:
+        return RunConfig.model_validate(changed)
+    except ValidationError as error:
+        raise ConfigError("; ".join(map(_line, error.errors()))) from error
+
+
 def read_run_config(file: Path | None) -> RunConfig:
     """The run configuration in a TOML file, defaults for what it leaves out.
 
@@ -247,8 +256,7 @@ def read_run_config(file: Path | None) -> RunConfig:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from error
     except ValidationError as error:
-        lines = [_line(one) for one in error.errors()]
-        raise ConfigError(f"{file}: " + "; ".join(lines)) from error
+        raise ConfigError(f"{file}: " + "; ".join(map(_line, error.errors()))) from error
 
 
 def _line(error: ErrorDetails) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from model.bundle import Scoring, write_bundle
 from model.card import model_card
 from model.coding import code_pictures, code_texts
 from model.concepts import Concepts, name_embeddings
+from model.config import with_served_views
 from model.dataset import read_split
 from model.errors import DataError
 from model.evaluate import (
@@ -40,14 +42,18 @@ def export_run(
     name: str,
     note: str = "",
     compact: bool = False,
+    served_views: int | None = None,
     progress: Progress = silent,
 ) -> str:
     """Writes the bundle of a run's best epoch and returns its fingerprint.
 
     Everything is fitted on the validation split and the report is measured on it, with the weights
     as the bundle holds them. note: what the card says of the training data; compact: as for
-    `write_bundle`. Raises DataError when the run has no finished epoch.
+    `write_bundle`; served_views: of a picture, in place of what the run was validated with. Raises
+    DataError when the run has no finished epoch, ConfigError for a number of views there isn't.
     """
+    if served_views is not None:
+        run = replace(run, config=with_served_views(run.config, served_views))
     torch.set_num_threads(run.config.training.threads)
     network = best_network(run, compact)
     hubness = run.config.hubness

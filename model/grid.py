@@ -10,7 +10,7 @@ from model.config import RegionConfig
 from model.half import HalfNetwork, in_half
 from model.picture import fit
 from model.region_extractor import RegionExtractor, grid_boxes
-from model.views import laid_over, served_view
+from model.views import laid_over, served_views
 
 
 class GridExtractor:
@@ -57,13 +57,11 @@ class ServedViews:
         return (self._views, *self._inner.shape)
 
     def trunk(self, pictures: list[Image.Image]) -> np.ndarray:
-        return np.stack(
-            [
-                self._inner.trunk([served_view(picture, number) for picture in pictures])
-                for number in range(self._views)
-            ],
-            axis=1,
-        )
+        views = [
+            self._inner.trunk([view.of(picture) for picture in pictures])
+            for view in served_views(self._views)
+        ]
+        return np.stack(views, axis=1)
 
     def boxes(self) -> np.ndarray | None:
         return self._inner.boxes()

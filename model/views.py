@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional
 SMALLEST_SIDE = 0.7
 COLOUR_RANGE = (0.75, 1.25)
 MIDDLE = 0.88
+CORNER = 0.8
 
 
 def view(picture: Image.Image, number: int, key: str) -> Image.Image:
@@ -56,40 +58,66 @@ def cropped(maps: np.ndarray, smallest: float, random: np.random.Generator) -> n
     )
 
 
-def served_view(picture: Image.Image, number: int) -> Image.Image:
-    """View `number` outside training: 0 as it is, 1 mirrored, 2 its middle, 3 that mirrored."""
-    if number >= 2:
-        left, top = (round(side * (1 - MIDDLE) / 2) for side in picture.size)
-        picture = picture.crop((left, top, picture.width - left, picture.height - top))
-    return ImageOps.mirror(picture) if number % 2 else picture
+@dataclass(frozen=True)
+class ServedView:
+    """A part of a picture, as it is or mirrored. box: x0, y0, x1, y1 as fractions."""
+
+    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    mirrored: bool = False
+
+    def of(self, picture: Image.Image) -> Image.Image:
+        """What is seen of a picture."""
+        x0, y0, x1, y1 = self.box
+        (left, right), (top, bottom) = (
+            (round(low * side), side - round((1 - high) * side))
+            for low, high, side in ((x0, x1, picture.width), (y0, y1, picture.height))
+        )
+        part = picture.crop((left, top, right, bottom))
+        return ImageOps.mirror(part) if self.mirrored else part
+
+
+def served_views(count: int) -> tuple[ServedView, ...]:
+    """The views outside training: as it is, mirrored, then for 3 or 4 the middle as it is and
+    mirrored, for 6 the four corners.
+    """
+    rim, rest = (1 - MIDDLE) / 2, 1 - CORNER
+    middle = (rim, rim, 1 - rim, 1 - rim)
+    whole = (ServedView(), ServedView(mirrored=True))
+    if count <= 4:
+        return (*whole, ServedView(middle), ServedView(middle, mirrored=True))[:count]
+    starts = (0.0, rest)
+    corners = [(x, y, x + CORNER, y + CORNER) for y in starts for x in starts]
+    return (*whole, *map(ServedView, corners))
 
 
 def laid_over(maps: Tensor) -> Tensor:
     """The maps of the served views, (B, views, C, h, w), averaged where they show the same place.
 
     Test-time augmentation (Krizhevsky et al., NeurIPS 2012) with maps instead of predictions: a
-    picture still has one vector and one set of regions. A cell counts a view of the middle if its
+    picture still has one vector and one set of regions. A cell counts a view of a part if its
     centre lies in it.
     """
-    rows, columns = (_in_middle(side).to(maps.device) for side in maps.shape[3:])
-    there = ((rows.abs() <= 1)[:, None] & (columns.abs() <= 1)[None, :]).to(maps.dtype)
-    places = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
-    total, count = torch.zeros_like(maps[:, 0]), torch.zeros_like(there)
-    for number in range(maps.shape[1]):
-        seen = maps[:, number].flip(3) if number % 2 else maps[:, number]
-        if number < 2:
-            total, count = total + seen, count + 1
-        else:
-            grid = places.to(maps.dtype).expand(len(maps), *places.shape)
-            placed = functional.grid_sample(seen, grid, padding_mode="border", align_corners=False)
-            total, count = total + placed * there, count + there
+    total = torch.zeros_like(maps[:, 0])
+    count = total.new_zeros(maps.shape[3:])
+    for number, view in enumerate(served_views(maps.shape[1])):
+        seen = maps[:, number].flip(3) if view.mirrored else maps[:, number]
+        x0, y0, x1, y1 = view.box
+        rows, columns = (
+            _places(cells, low, high).to(maps.device)
+            for cells, low, high in zip(maps.shape[3:], (y0, x0), (y1, x1), strict=True)
+        )
+        there = ((rows.abs() <= 1)[:, None] & (columns.abs() <= 1)[None, :]).to(maps.dtype)
+        places = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1).to(maps.dtype)
+        grid = places.expand(len(maps), *places.shape)
+        placed = functional.grid_sample(seen, grid, padding_mode="border", align_corners=False)
+        total, count = total + placed * there, count + there
     return total / count
 
 
-def _in_middle(cells: int) -> Tensor:
-    """Where the centres of a map's cells lie in the middle of the picture, -1..1 from side to side.
+def _places(cells: int, low: float, high: float) -> Tensor:
+    """Where the centres of a map's cells lie in a part of the picture, -1..1 from end to end.
 
     Those of the cells outside are beyond.
     """
-    centres = (torch.arange(cells) + 0.5) / cells * 2 - 1
-    return centres / MIDDLE
+    centres = (torch.arange(cells) + 0.5) / cells
+    return (centres - low) / (high - low) * 2 - 1

@@ -30,6 +30,14 @@ def export(
             "--compact", help="Weights and bank in four bits a number: a third of the size."
         ),
     ] = False,
+    served_views: Annotated[
+        int | None,
+        typer.Option(
+            help="Views of a picture that are averaged when it is encoded: 1, 2, 3, 4 or 6. More "
+            "take longer and find better; default: the run's.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a run into a bundle: weights, bank, layer weights, calibration, report, card."""
@@ -41,7 +49,7 @@ def export(
         trained = replace(trained, data=data)
     told = "" if note is None else note.read_text(encoding="utf-8").strip()
     with progress("captions scored") as advance:
-        fingerprint = export_run(trained, out, name, told, compact, advance)
+        fingerprint = export_run(trained, out, name, told, compact, served_views, advance)
     if as_json:
         typer.echo(json.dumps({"bundle": str(out), "fingerprint": fingerprint}))
     else:

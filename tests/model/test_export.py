@@ -11,7 +11,7 @@ import torch
 from model.bundle import Bundle, load_bundle
 from model.coding import code_pictures
 from model.dataset import read_split
-from model.errors import DataError
+from model.errors import ConfigError, DataError
 from model.export import best_network, export_run
 from model.matcher import Matcher
 from model.run import Run, train_run
@@ -75,7 +75,7 @@ def test_the_card_says_what_was_measured_and_what_it_is_bad_at(
 def test_the_card_tells_what_was_noted_of_the_training_data(trained: Run, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     noted = "They were painted for these tests."
-    export_run(trained, tmp_path / "bundle", "tiny", noted, False, lambda *s: steps.append(s))
+    export_run(trained, tmp_path / "bundle", "tiny", noted, progress=lambda *s: steps.append(s))
     card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
     assert noted in card.split("## Training data")[1].split("##")[0]
     assert steps[-1] == (60, 60)
@@ -136,6 +136,15 @@ def test_pictures_trained_exported_loaded_and_asked(captioned_folder: Path, tmp_
     found = matcher.score(text, "text", first, [picture.arrays for picture in pictures])
     assert np.isfinite(found.total).all()
     assert len(matcher.explain(text.arrays, pictures[0].arrays).words) == 8
+    export_run(run, tmp_path / "two", "drawings", served_views=2)
+    two = load_bundle(tmp_path / "two")
+    assert (bundle.config.regions.served_views, two.config.regions.served_views) == (1, 2)
+    assert two.fingerprint != fingerprint, "the same weights give other vectors"
+
+
+def test_views_that_a_model_has_not_are_refused(trained: Run, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="served_views and tuned: only for a grid"):
+        export_run(trained, tmp_path / "bundle", "tiny", served_views=2)
 
 
 def test_a_compact_bundle_is_measured_as_it_is_read_and_takes_a_fraction(

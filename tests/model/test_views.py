@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from model.views import MIDDLE, cropped, laid_over, served_view, view
+from model.views import cropped, laid_over, served_views, view
 from tests.model.samples import drawing
 
 
@@ -58,27 +58,44 @@ def test_a_cropped_map_is_a_window_of_the_whole_one() -> None:
     assert sizes == {(height, width) for height in (4, 5, 6) for width in (3, 4, 5)}
 
 
-def test_served_views_are_the_picture_its_mirror_image_and_its_middle() -> None:
+def test_served_views_are_the_picture_its_mirror_image_its_middle_and_its_corners() -> None:
     picture = Image.fromarray(
         np.random.default_rng(0).integers(0, 256, (50, 100, 3), dtype=np.uint8)
     )
-    whole, mirrored, middle, both = (np.asarray(served_view(picture, n)) for n in range(4))
+    whole, mirrored, middle, both = (np.asarray(view.of(picture)) for view in served_views(4))
     np.testing.assert_array_equal(whole, np.asarray(picture))
     np.testing.assert_array_equal(mirrored, whole[:, ::-1])
     np.testing.assert_array_equal(middle, whole[3:47, 6:94])
     np.testing.assert_array_equal(both, middle[:, ::-1])
+    six = [np.asarray(view.of(picture)) for view in served_views(6)]
+    np.testing.assert_array_equal(six[1], mirrored)
+    for corner, rows, columns in zip(
+        six[2:],
+        (slice(0, 40), slice(0, 40), slice(10, 50), slice(10, 50)),
+        (slice(0, 80), slice(20, 100)) * 2,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(corner, whole[rows, columns])
 
 
-def test_maps_of_all_views_of_a_scene_laid_over_each_other_are_the_scene() -> None:
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+def test_maps_of_all_views_of_a_scene_laid_over_each_other_are_the_scene(count: int) -> None:
     """A linear ramp in place of a network: its value at a place doesn't depend on the view."""
     cells = 9
-    centres = (torch.arange(cells) + 0.5) / cells * 2 - 1
-    rows, columns = torch.meshgrid(centres, centres, indexing="ij")
-    whole = torch.stack([rows, columns])
-    middle = whole * MIDDLE
-    views = torch.stack([whole, whole.flip(2), middle, middle.flip(2)])[None]
-    for count in range(1, 5):
-        np.testing.assert_allclose(laid_over(views[:, :count])[0], whole, atol=1e-5)
+    centres = (torch.arange(cells) + 0.5) / cells
+
+    def scene(x0: float, y0: float, x1: float, y1: float) -> torch.Tensor:
+        rows, columns = y0 + (y1 - y0) * centres, x0 + (x1 - x0) * centres
+        return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
+
+    views = [
+        scene(*view.box).flip(2) if view.mirrored else scene(*view.box)
+        for view in served_views(count)
+    ]
+    found = laid_over(torch.stack(views)[None])[0]
+    # At a corner's end, a cell reaches beyond it by half of its own, and takes the value there.
+    np.testing.assert_allclose(found, scene(0, 0, 1, 1), atol=0.5 / cells if count == 6 else 1e-5)
+    np.testing.assert_allclose(found[:, 4, 4], 0.5, atol=1e-5)
 
 
 def test_the_rim_of_a_map_comes_from_the_views_that_show_it() -> None:
