@@ -67,11 +67,11 @@ export PHOTOS DATA
 test: setup ## run the whole test suite (ARGS="-k words" for a part)
 	@$(ONE_THREAD) $(BIN)/python -m pytest $(ARGS)
 
-check: setup ## format, lint, types, and the arrows between the rooms
+check: setup ## format, lint, types, the arrows between the rooms, the documents
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(ONE_THREAD) $(BIN)/python -m pytest --quiet tests/test_house.py
+	@$(ONE_THREAD) $(BIN)/python -m pytest --quiet tests/test_house.py tests/test_documents.py
 
 bench: setup ## run every benchmark; each prints what it is measured against
 	@for script in $(wildcard benchmarks/[a-z]*.py); do \
