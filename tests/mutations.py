@@ -39,7 +39,9 @@ def _originals() -> dict[str, bytes]:
     frames = {"save_all": True, "append_images": [photo(n, 72, 56) for n in (8, 9)]}
     return {
         "baseline JPEG": file_of(picture, "JPEG", quality=80),
-        "progressive JPEG": file_of(picture, "JPEG", progressive=True, exif=b"Exif\0\0MM\0*\0\0\0\b"),
+        "progressive JPEG": file_of(
+            picture, "JPEG", progressive=True, exif=b"Exif\0\0MM\0*\0\0\0\b"
+        ),
         "CMYK JPEG": file_of(picture.convert("CMYK"), "JPEG"),
         "PNG": file_of(picture, "PNG"),
         "PNG with alpha": file_of(clear, "PNG"),
@@ -91,7 +93,9 @@ def _with_a_wrong_number(chance: random.Random, data: bytes, other: bytes) -> by
     form = chance.choice(("<H", ">H", "<I", ">I"))
     size = struct.calcsize(form)
     largest = 256**size - 1
-    value = chance.choice((0, 1, largest // 2, largest // 2 + 1, largest, chance.randint(0, largest)))
+    value = chance.choice(
+        (0, 1, largest // 2, largest // 2 + 1, largest, chance.randint(0, largest))
+    )
     place = chance.randrange(min(256, len(data) - size))
     return data[:place] + struct.pack(form, value) + data[place + size :]
 

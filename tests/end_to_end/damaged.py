@@ -35,9 +35,7 @@ class Damage:
     end_mib: float = 0.0
 
 
-def upload_damaged(
-    server: Server, count: int, seed: int, tell: Callable[[Damage], None]
-) -> Damage:
+def upload_damaged(server: Server, count: int, seed: int, tell: Callable[[Damage], None]) -> Damage:
     """Uploads so many, and deletes what was stored, so that the collection doesn't grow.
 
     Raises AssertionError at the first answer that isn't one of `ANSWERS` within `LONGEST_S`, with
