@@ -21,10 +21,16 @@ PORT ?= 8000
 PHOTOS ?=
 DATA ?=
 
-# What `make soak` does: kills of the writing index, kills of the server, seconds of mixed load.
+# What `make soak` does: kills of the writing index, kills of the server, seconds of load on the
+# index; cases of each operation of the API, damaged pictures, seconds and clients of load over HTTP.
+# 0 leaves a part out.
 SOAK_KILLS ?= 200
 SOAK_SERVER_KILLS ?= 10
 SOAK_SECONDS ?= 60
+SOAK_CONTRACT_CASES ?= 350
+SOAK_DAMAGED_FILES ?= 5000
+SOAK_BUSY_SECONDS ?= 1200
+SOAK_BUSY_CLIENTS ?= 16
 SOAK_SEED ?= 1
 
 # One compute thread for tests: several OpenMP runtimes in one process wait for each other.
@@ -79,9 +85,11 @@ bench: setup ## run every benchmark; each prints what it is measured against
 		$(ONE_THREAD) $(BIN)/python "$$script"; \
 	done
 
-soak: setup ## kill and load the index and the server for long (SOAK_KILLS=200 SOAK_SECONDS=60 ...)
+soak: setup ## kill, load and confuse the index and the server for long (SOAK_KILLS=200 ...)
 	@$(ONE_THREAD) $(BIN)/python -m tests.soak --kills '$(SOAK_KILLS)' \
-		--server-kills '$(SOAK_SERVER_KILLS)' --seconds '$(SOAK_SECONDS)' --seed '$(SOAK_SEED)'
+		--server-kills '$(SOAK_SERVER_KILLS)' --seconds '$(SOAK_SECONDS)' \
+		--contract-cases '$(SOAK_CONTRACT_CASES)' --damaged-files '$(SOAK_DAMAGED_FILES)' \
+		--busy-seconds '$(SOAK_BUSY_SECONDS)' --busy-clients '$(SOAK_BUSY_CLIENTS)' --seed '$(SOAK_SEED)'
 
 format: setup ## format the code and repair what lint can repair
 	@$(BIN)/ruff check --fix-only .

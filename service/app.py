@@ -1,6 +1,6 @@
 """Wires the service: settings in, an ASGI application out. Holds no logic of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from itertools import chain
@@ -9,9 +9,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from service import openapi
 from service.access_log import AccessLog
+from service.allowed import allowed_methods
 from service.documentation import serve_documentation
 from service.errors import InvalidFieldsError
 from service.guard import Guard
@@ -66,13 +68,14 @@ def create_app(
     for error, _ in TABLE:
         app.add_exception_handler(error, _known_error)
     app.add_exception_handler(RequestValidationError, _wrong_parameters)
-    app.add_exception_handler(HTTPException, _refusal)
     routers = [module.router for module in (search, images, texts, exchange, operations)]
     for router in routers:
         app.include_router(router)
     app.mount("/page", PageFiles(directory=PAGE_FOLDER), name="page")
+    all_routes = [*chain(*(one.routes for one in routers)), *app.routes]
+    app.add_exception_handler(HTTPException, partial(_refusal, all_routes))
     # Outside of all others, so that what they refuse is counted, too.
-    app.add_middleware(Watch, routes=[*chain(*(one.routes for one in routers)), *app.routes])
+    app.add_middleware(Watch, routes=all_routes)
     return app
 
 
@@ -86,6 +89,9 @@ async def _wrong_parameters(request: Request, error: Exception) -> Response:
     return respond(problem_of(problems), request_id_of(request.scope))
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
+async def _refusal(routes: Sequence[BaseRoute], request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = ", ".join(allowed_methods(request.scope, routes))
+        error = HTTPException(405, error.detail, {"Allow": allowed})
     return answer_http_exception(request.scope, error)

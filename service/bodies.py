@@ -125,7 +125,7 @@ def documented(
         as_json = {"contentType": "application/json"}
         content[FORM_TYPES[0]] = {
             "schema": {"$ref": f"#/components/schemas/{form.__name__}"},
-            "encoding": dict.fromkeys(form.json_fields + form.list_fields, as_json),
+            "encoding": dict.fromkeys(form.json_fields, as_json),
         }
     if json is not None:
         content[JSON_TYPES[0]] = {"schema": {"$ref": f"#/components/schemas/{json.__name__}"}}
@@ -133,7 +133,7 @@ def documented(
 
 
 def _list_field(name: str, parts: Sequence[Any]) -> Any:
-    if len(parts) == 1 and isinstance(parts[0], str) and parts[0].lstrip().startswith("["):
+    if len(parts) == 1 and isinstance(parts[0], str) and parts[0].lstrip().startswith(("[", "{")):
         return _json_field(name, parts[0])
     return list(parts)
 

@@ -5,16 +5,20 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, SkipValidation
 from pydantic.config import JsonDict
 
+from service.fields import ID_SCHEMA, TEXT_SCHEMA
 from service.schemas import Request, is_none
 
-TEXT: JsonDict = {"type": "string"}
-ONE_OR_MANY: JsonDict = {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
+BASE64: JsonDict = {"type": "string", "minLength": 1}
+ID: JsonDict = {"type": "string", **ID_SCHEMA}
+ONE_OR_MANY: JsonDict = {
+    "anyOf": [TEXT_SCHEMA, {"type": "array", "minItems": 1, "items": TEXT_SCHEMA}]
+}
 DOCUMENT: JsonDict = {
     "anyOf": [
-        TEXT,
+        TEXT_SCHEMA,
         {
             "type": "object",
-            "properties": {"text": TEXT, "image": TEXT, "image_id": TEXT, "text_id": TEXT},
+            "properties": {"text": TEXT_SCHEMA, "image": BASE64, "image_id": ID, "text_id": ID},
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": False,
@@ -70,6 +74,7 @@ class RerankQuery(Request):
 
     query: str = Field(
         description="A text, or a picture as a `data:` URL in base64.",
+        json_schema_extra=TEXT_SCHEMA,
         examples=["two dogs in the snow"],
     )
     documents: list[SkipValidation[Any]] = Field(

@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.config import JsonDict
 
 from index.records import MAX_ID_CHARACTERS, MAX_METADATA_BYTES
 
@@ -16,6 +17,15 @@ MAX_CAPTIONS = 20
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+# For the OpenAPI document, in the regular expressions of JavaScript.
+ID_SCHEMA: JsonDict = {
+    "minLength": 1,
+    "maxLength": MAX_ID_CHARACTERS,
+    "pattern": r"^[^/\u0000-\u001f\u007f-\u009f\ufffd]+$",
+}
+CURSOR_SCHEMA: JsonDict = {"pattern": "^[A-Za-z0-9_-]+$"}
+TEXT_SCHEMA: JsonDict = {"type": "string", "minLength": 1, "pattern": r"\S"}
 
 
 def without_surrogates(value: Any) -> Any:
@@ -83,7 +93,7 @@ ItemId = Annotated[
     AfterValidator(check_id),
     Field(
         description=f"1 to {MAX_ID_CHARACTERS} characters, no control characters, no `/`.",
-        json_schema_extra={"minLength": 1, "maxLength": MAX_ID_CHARACTERS},
+        json_schema_extra=ID_SCHEMA,
         examples=["beach-042"],
     ),
 ]
@@ -94,7 +104,7 @@ QueryText = Annotated[
     Field(
         description="What to look for, 1 to 1,000 characters. Any language, emoji and unknown "
         "words are accepted.",
-        json_schema_extra={"minLength": 1, "maxLength": MAX_QUERY_CHARACTERS},
+        json_schema_extra={**TEXT_SCHEMA, "maxLength": MAX_QUERY_CHARACTERS},
         examples=["two dogs run through shallow water"],
     ),
 ]
@@ -103,7 +113,7 @@ Sentence = Annotated[
     BeforeValidator(without_surrogates),
     Field(
         description="The sentence, at least one character that is not white space.",
-        json_schema_extra={"minLength": 1},
+        json_schema_extra=TEXT_SCHEMA,
         examples=["A child in a red coat feeds pigeons."],
     ),
 ]
@@ -111,7 +121,8 @@ Metadata = Annotated[
     dict[str, Any],
     AfterValidator(check_metadata),
     Field(
-        description="Any JSON object, at most 16 KiB.",
+        description="Any JSON object, at most 16 KiB of it, 32 levels deep, with whole numbers of "
+        "at most 64 bits.",
         examples=[{"album": "coast 2024", "year": 2024}],
     ),
 ]

@@ -6,14 +6,17 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query, Request
 
 from service.errors import InvalidFieldsError
-from service.fields import check_id
+from service.fields import CURSOR_SCHEMA, ID_SCHEMA, check_id
 
 
 def _checked_id(
     item_id: Annotated[
         str,
         Path(
-            alias="id", description="Percent-encoded; 1 to 200 characters.", examples=["beach-042"]
+            alias="id",
+            description="Percent-encoded; 1 to 200 characters.",
+            json_schema_extra=ID_SCHEMA,
+            examples=["beach-042"],
         ),
     ],
 ) -> str:
@@ -36,7 +39,12 @@ def only_parameters(*names: str) -> Callable[[Request], None]:
 
 PathId = Annotated[str, Depends(_checked_id)]
 Cursor = Annotated[
-    str | None, Query(max_length=1200, description="`next_cursor` of the page before.")
+    str | None,
+    Query(
+        max_length=1200,
+        description="`next_cursor` of the page before.",
+        json_schema_extra=CURSOR_SCHEMA,
+    ),
 ]
 Limit = Annotated[int, Query(ge=1, le=500, description="Items on the page.")]
 JsonFilter = Annotated[
@@ -44,6 +52,7 @@ JsonFilter = Annotated[
     Query(
         max_length=8000,
         description="JSON: only items that match it are counted. As `filter` of a search.",
+        json_schema_extra={"contentMediaType": "application/json"},
         examples=['{"field": "album", "equals": "coast"}'],
     ),
 ]

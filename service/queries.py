@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, SkipValidation
 
 from model.explanation import Box as Corners
-from service.fields import MAX_RESULTS, ItemId, QueryText
-from service.schemas import Form, Request
+from service.fields import CURSOR_SCHEMA, MAX_RESULTS, ItemId, QueryText
+from service.schemas import FILE_SCHEMA, Form, Request
 
 Direction = Literal["text-to-image", "image-to-text", "image-to-image", "text-to-text"]
 
@@ -20,7 +20,9 @@ def check_region(value: list[float]) -> list[float]:
 
 
 Region = Annotated[
-    list[Annotated[float, Field(allow_inf_nan=False)]],
+    list[
+        Annotated[float, Field(allow_inf_nan=False, json_schema_extra={"minimum": 0, "maximum": 1})]
+    ],
     Field(
         min_length=4,
         max_length=4,
@@ -85,6 +87,7 @@ class SearchOptions(BaseModel):
         None,
         max_length=2000,
         description="`next_cursor` of the page before; everything else as it was there.",
+        json_schema_extra=CURSOR_SCHEMA,
     )
 
     @property
@@ -119,7 +122,7 @@ class PictureQueryForm(Form, SearchOptions):
     list_fields = ("region",)
 
     image: SkipValidation[Any] = Field(
-        description="The picture's file.", json_schema_extra={"type": "string", "format": "binary"}
+        description="The picture's file.", json_schema_extra=FILE_SCHEMA
     )
 
 

@@ -2,9 +2,21 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, SkipValidation
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    RootModel,
+    SkipValidation,
+)
+from pydantic.config import JsonDict
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from service.fields import MAX_CAPTIONS, ItemId, Metadata, Sentence
+
+FILE_SCHEMA: JsonDict = {"type": "string", "format": "binary", "minLength": 1}
 
 
 def is_none(value: Any) -> bool:
@@ -21,12 +33,26 @@ class Request(BaseModel):
 class Form(BaseModel):
     """The fields of a form, which arrive as words; no unknown fields.
 
-    json_fields hold JSON; of list_fields each either does or comes several times.
+    json_fields hold JSON; of list_fields each comes several times, or once as JSON: then it begins
+    with a bracket.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     json_fields: ClassVar[tuple[str, ...]] = ()
     list_fields: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Without null in fields that are no JSON: a form has no word for it but leaving out."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        for name, field in schema["properties"].items():
+            if name not in cls.json_fields and "anyOf" in field:
+                (only,) = (one for one in field.pop("anyOf") if one != {"type": "null"})
+                field.pop("default", None)
+                field.update(only)
+        return schema
 
 
 class TextItem(Request):
@@ -56,13 +82,14 @@ class PictureForm(Form):
 
     image: SkipValidation[Any] = Field(
         description="The picture's file: JPEG, PNG, WebP, GIF, TIFF or BMP.",
-        json_schema_extra={"type": "string", "format": "binary"},
+        json_schema_extra=FILE_SCHEMA,
     )
     metadata: Metadata | None = Field(None, description="A JSON object, at most 16 KiB.")
     captions: list[Sentence] | None = Field(
         None,
         max_length=MAX_CAPTIONS,
-        description="Sentences, as a JSON array or as repeated fields. They are stored as the "
+        description="Sentences, as repeated fields or as a JSON array; what begins with a bracket "
+        "is read as JSON. They are stored as the "
         "texts `{id}-0`, `{id}-1` ...; those of an earlier upload are replaced.",
     )
 
@@ -81,7 +108,7 @@ class BulkPicturesForm(Form):
 
     images: SkipValidation[list[Any]] = Field(
         description="The files. A file's name without its ending is the id unless `items` has one.",
-        json_schema_extra={"items": {"type": "string", "format": "binary"}},
+        json_schema_extra={"items": FILE_SCHEMA, "minItems": 1},
     )
     items: list[SkipValidation[BulkPictureItem | None]] | None = Field(
         None, description="A JSON array, one entry or null for each file, in the same order."

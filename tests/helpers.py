@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,10 +91,14 @@ class Server:
 
 @dataclass
 class ServerStarter:
-    """Starts servers on free ports, and at the end stops those that still run."""
+    """Starts servers on free ports, and at the end stops those that still run.
+
+    environment: further variables of each.
+    """
 
     bundle: Path
     data_dir: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
     started: list[Server] = field(default_factory=list)
 
     def __call__(self, *flags: str, stderr: IO[str] | None = None, **variables: str) -> Server:
@@ -104,7 +108,7 @@ class ServerStarter:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment, **variables},
         )
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -1,12 +1,15 @@
 """The OpenAPI document: every body, every refusal, examples that the service accepts."""
 
+import re
 from typing import Any
 
 import pytest
 
 from service.app import create_app
+from service.fields import check_id
 from service.problems import MEDIA_TYPE
-from service.queries import TextQuery
+from service.queries import PictureQueryForm, TextQuery
+from service.schemas import BulkPicturesForm, PictureForm
 from service.settings import Settings
 
 
@@ -40,6 +43,25 @@ def test_both_ways_to_send_a_picture_are_there(document: dict[str, Any]) -> None
     assert form["properties"]["image"]["format"] == "binary"
     assert form["required"] == ["image"]
     assert "image_base64" in resolve(document, content["application/json"]["schema"])["properties"]
+
+
+def test_forms_hold_null_only_where_they_hold_json(document: dict[str, Any]) -> None:
+    forms = document["components"]["schemas"]
+    for model in (PictureForm, BulkPicturesForm, PictureQueryForm):
+        for name, field in forms[model.__name__]["properties"].items():
+            takes_null = {"type": "null"} in field.get("anyOf", [])
+            assert takes_null == (name in model.json_fields), (model, name)
+
+
+@pytest.mark.parametrize("name", ["beach-042", "höhle 7", "a/b", "", "tab\t", "x" * 201])
+def test_the_document_says_which_ids_there_can_be(document: dict[str, Any], name: str) -> None:
+    [parameter] = document["paths"]["/images/{id}"]["get"]["parameters"]
+    schema = parameter["schema"]
+    fits = (
+        schema["minLength"] <= len(name) <= schema["maxLength"]
+        and re.search(schema["pattern"], name) is not None
+    )
+    assert fits == is_id(name)
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
@@ -87,3 +109,11 @@ def find(value: Any, key: str) -> list[str]:
     if isinstance(value, list):
         return [hit for child in value for hit in find(child, key)]
     return []
+
+
+def is_id(name: str) -> bool:
+    try:
+        check_id(name)
+    except ValueError:
+        return False
+    return True

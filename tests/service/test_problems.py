@@ -19,6 +19,24 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/images", "GET, POST"),
+        ("/images/a", "DELETE, GET, PUT"),
+        ("/texts/a/metadata", "PATCH"),
+        ("/stats", "GET"),
+    ],
+)
+async def test_a_refused_method_is_told_all_that_are_allowed(
+    shared_client: httpx.AsyncClient, path: str, allowed: str
+) -> None:
+    response = await shared_client.request("OPTIONS", path)
+    assert response.status_code == 405
+    assert response.headers["allow"] == allowed
+    assert response.json()["detail"] == f"{path} answers {allowed}, not OPTIONS"
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/nowhere", 404),
