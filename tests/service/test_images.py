@@ -110,6 +110,7 @@ async def test_captions_may_come_one_field_each(client: httpx.AsyncClient) -> No
         ({"metadata": json.dumps({"a": "x" * 17_000})}, "/metadata"),
         ({"metadata": '{"a":' * 40 + "1" + "}" * 40}, "/metadata"),
         ({"captions": '["open'}, "/captions"),
+        ({"captions": '{"en": "a dog"}'}, "/captions"),
         ({"captions": " "}, "/captions/0"),
         ({"captions": '["fine", 2]'}, "/captions/1"),
         ({"captions": '["fine", "  "]'}, "/captions/1"),
