@@ -148,10 +148,13 @@ def test_a_filtered_or_thinned_segment_equals_filter_then_exact(
 
 
 class SegmentLike:
-    """What a search asks of a segment: its index."""
+    """What a search asks of a segment: its index. Its vectors are in memory for good."""
 
     def __init__(self, inverted: Inverted) -> None:
         self.inverted = inverted
+
+    def was_read(self, rows: int) -> None:
+        """Has nothing to let go of."""
 
 
 @pytest.mark.parametrize("part", [0.9, 0.5, 0.2, 0.1, 0.03])
