@@ -8,7 +8,9 @@ again, so that memory that grows is the service's own.
 import random
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import httpx
@@ -26,12 +28,12 @@ BETWEEN_LOOKS_S = 1.0
 class Quarter:
     """What happened in a quarter of the time.
 
-    seconds: of each answered request. refused: 503 with `Retry-After`, not among them. mib: the
+    seconds: of each answered request. refused: the same of each 503 with `Retry-After`. mib: the
     resident memory of the server at the end.
     """
 
     seconds: list[float] = field(default_factory=list)
-    refused: int = 0
+    refused: list[float] = field(default_factory=list)
     mib: float = 0.0
 
     def percentile(self, share: float) -> float:
@@ -65,7 +67,7 @@ class Busy:
         )
         lines = [
             f"{number:>8}{len(one.seconds):>10,}{len(one.seconds) / self.quarter_s:>10.1f}"
-            f"{one.refused:>6}"
+            f"{len(one.refused):>6}"
             + "".join(f"{one.percentile(share) * 1000:>10.0f}" for share in (0.5, 0.95, 0.99))
             + f"{one.mib:>10.1f}"
             for number, one in enumerate(self.quarters, start=1)
@@ -76,49 +78,70 @@ class Busy:
 def keep_busy(server: Server, seconds: float, clients: int, seed: int) -> Busy:
     """Asks for so long. Raises AssertionError at the first answer that is wrong, with the seed."""
     busy = Busy((Quarter(), Quarter(), Quarter(), Quarter()), seconds / 4)
+    with ExitStack() as connections:
+        asking = [_client(connections, server, number, seed) for number in range(clients)]
+        for client in asking:
+            client.fill()
+        _ask_for(busy, asking, server, seconds, seed)
+    return busy
+
+
+def _client(connections: ExitStack, server: Server, number: int, seed: int) -> "Client":
+    http = connections.enter_context(httpx.Client(base_url=server.url, timeout=TIMEOUT_S))
+    return Client(number, http, random.Random(seed * 1000 + number))
+
+
+def _ask_for(
+    busy: Busy, asking: Sequence["Client"], server: Server, seconds: float, seed: int
+) -> None:
     began = time.monotonic()
     stop = threading.Event()
 
     def quarter() -> Quarter:
         return busy.quarters[min(3, int((time.monotonic() - began) / busy.quarter_s))]
 
-    def ask(number: int) -> None:
+    def ask(client: Client) -> None:
         try:
-            with httpx.Client(base_url=server.url, timeout=TIMEOUT_S) as http:
-                client = Client(number, http, random.Random(seed * 1000 + number))
-                while not stop.is_set():
-                    asked = time.monotonic()
-                    is_answered = client.ask()
-                    now = quarter()
-                    if is_answered:
-                        now.seconds.append(time.monotonic() - asked)
-                    else:
-                        now.refused += 1
+            while not stop.is_set():
+                asked = time.monotonic()
+                is_answered = client.ask()
+                now = quarter()
+                (now.seconds if is_answered else now.refused).append(time.monotonic() - asked)
         except BaseException as error:
-            error.add_note(f"seed {seed}, client {number}, after {time.monotonic() - began:.1f} s")
+            after = time.monotonic() - began
+            error.add_note(f"seed {seed}, client {client.number}, after {after:.1f} s")
             raise
         finally:
             stop.set()
 
-    with ThreadPoolExecutor(clients) as threads:
-        running = [threads.submit(ask, number) for number in range(clients)]
+    with ThreadPoolExecutor(len(asking)) as threads:
+        running = [threads.submit(ask, client) for client in asking]
         while (left := began + seconds - time.monotonic()) > 0 and not stop.is_set():
             stop.wait(min(left, BETWEEN_LOOKS_S))
             quarter().mib = resident_mib(server.process.pid)
         stop.set()
         for one in running:
             one.result()
-    return busy
 
 
 class Client:
-    """One client. stored: which of its pictures and texts are there, as it was acknowledged."""
+    """One client, whose number is in the ids of its items.
+
+    stored: which of its pictures and texts are there, as it was acknowledged.
+    """
 
     def __init__(self, number: int, http: httpx.Client, chance: random.Random) -> None:
-        self._number = number
+        self.number = number
         self._http = http
         self._chance = chance
         self._stored: set[str] = set()
+
+    def fill(self) -> None:
+        """Stores all of its items, so that the collection is as large at first as it will be."""
+        for item in range(ITEMS_A_CLIENT):
+            id_ = f"{self.number}-{item}"
+            assert self._put_text_at(id_)
+            assert self._put_picture_at(id_)
 
     def ask(self) -> bool:
         """One request, chosen by chance. False when the service was busy and said so.
@@ -137,7 +160,7 @@ class Client:
     def _item(self) -> tuple[str, str]:
         """One of this client's own items: its kind and id."""
         kind = self._chance.choice(("images", "texts"))
-        return kind, f"{self._number}-{self._chance.randrange(ITEMS_A_CLIENT)}"
+        return kind, f"{self.number}-{self._chance.randrange(ITEMS_A_CLIENT)}"
 
     def _call(
         self, expected: int, method: str, path: str, **content: object
@@ -171,7 +194,7 @@ class Client:
     def _search_filtered(self) -> bool:
         body = {
             "query": self._sentence(),
-            "filter": {"field": "client", "equals": self._number},
+            "filter": {"field": "client", "equals": self.number},
             "k": 2 * ITEMS_A_CLIENT,
         }
         answer = self._call(200, "POST", "/search/text-to-image", json=body)
@@ -191,13 +214,19 @@ class Client:
         return True
 
     def _put_text(self) -> bool:
-        body = {"text": self._sentence(), "metadata": {"client": self._number}}
-        return self._put("texts", self._item()[1], json=body)
+        return self._put_text_at(self._item()[1])
+
+    def _put_text_at(self, id_: str) -> bool:
+        body = {"text": self._sentence(), "metadata": {"client": self.number}}
+        return self._put("texts", id_, json=body)
 
     def _put_picture(self) -> bool:
-        form = {"metadata": f'{{"client": {self._number}}}'}
+        return self._put_picture_at(self._item()[1])
+
+    def _put_picture_at(self, id_: str) -> bool:
+        form = {"metadata": f'{{"client": {self.number}}}'}
         files = {"image": jpeg(self._chance.randrange(20))}
-        return self._put("images", self._item()[1], files=files, data=form)
+        return self._put("images", id_, files=files, data=form)
 
     def _patch(self) -> bool:
         kind, id_ = self._item()
