@@ -14,6 +14,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from model.pretrained import EFFICIENTNET_LITE2
 
 CUT_BLOCK = 15
+# The first blocks see pixels, and lose their fine differences in bfloat16 (`half.py`).
+EXACT_BLOCKS = 2
 PIXEL_MEAN = 127.0
 PIXEL_SCALE = 128.0
 
@@ -23,13 +25,15 @@ class Trunk(nn.Module):
 
     def __init__(self, network: EfficientNet) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_folded(network._conv_stem, network._bn0), nn.ReLU6())
-        self.blocks = nn.Sequential(*(_folded_block(b) for b in network._blocks[:CUT_BLOCK]))
+        stem = _folded(network._conv_stem, network._bn0)
+        blocks = [_folded_block(block) for block in network._blocks[:CUT_BLOCK]]
+        self.first = nn.Sequential(stem, nn.ReLU6(), *blocks[:EXACT_BLOCKS])
+        self.rest: nn.Module = nn.Sequential(*blocks[EXACT_BLOCKS:])
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels 0..255 (B, 3, side, side) to activations (B, 120, side/16, side/16)."""
-        activations: Tensor = self.blocks(self.stem((pixels - PIXEL_MEAN) / PIXEL_SCALE))
+        activations: Tensor = self.rest(self.first((pixels - PIXEL_MEAN) / PIXEL_SCALE))
         return activations
 
 

@@ -18,8 +18,9 @@ class GridExtractor:
 
     def __init__(self, config: RegionConfig, device: str = "cpu", half: bool = False) -> None:
         self._config, self._device = config, device
-        trunk = efficientnet.load_trunk().to(device)
-        self._trunk = HalfNetwork(trunk) if half else trunk
+        self._trunk = efficientnet.load_trunk().to(device)
+        if half:
+            self._trunk.rest = HalfNetwork(self._trunk.rest)
 
     @property
     def name(self) -> str:

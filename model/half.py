@@ -2,7 +2,8 @@
 
 Linear maps and recurrent layers, of which a sentence is mostly made, have their weights in it; what
 lies between them, the sums of residuals, norms and softmaxes, stays in float32. A convolutional
-network is in bfloat16 as a whole. What comes out is float32 everywhere.
+network is in bfloat16 from block to block, but for its first blocks: they see pixels, whose fine
+differences are lost in it. What comes out is float32 everywhere.
 """
 
 from typing import TypeVar

@@ -3,8 +3,8 @@
 /** @type {[number, string][]} */
 const WORDS = [
   [0.9, "almost certainly"],
-  [0.7, "probably"],
-  [0.45, "as likely as not"],
+  [0.6, "probably"],
+  [0.4, "as likely as not"],
   [0.2, "possibly, but probably not"],
   [0.05, "hardly"],
   [0, "almost certainly not"],
