@@ -38,9 +38,17 @@ def export(
             show_default=False,
         ),
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a bundle that is there already.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn a run into a bundle: weights, bank, layer weights, calibration, report, card."""
+    if (out / "manifest.json").exists() and not force:
+        raise typer.BadParameter(
+            f"{out} is a bundle already; --force replaces it", param_hint="--out"
+        )
+
     from model.export import export_run
     from model.run import read_run
 

@@ -315,3 +315,13 @@ def test_region_files_become_a_precomputed_folder(run: Any, tmp_path: Path) -> N
     assert (status, out) == (0, f"{tmp_path / 'coco'} holds the split test: 1 pictures\n")
     status, _, err = run(*arguments, "--split", "test")
     assert (status, err) == (1, f"sightline: {tmp_path}/coco/test_boxes.npy is already there\n")
+
+
+def test_export_leaves_a_bundle_alone_that_is_there_already(
+    run: Any, toy_bundle: Path, tmp_path: Path
+) -> None:
+    before = (toy_bundle / "manifest.json").read_bytes()
+    status, _, told = run("export", tmp_path, "--out", toy_bundle)
+    assert status == 2
+    assert "is a bundle already" in told
+    assert (toy_bundle / "manifest.json").read_bytes() == before
