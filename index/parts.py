@@ -80,14 +80,16 @@ def search(
     wanted = min(k, view.count)
     take = min(wanted + wanted // 4 + SPARE, view.count)
     rows = main.inverted.nearest(view, queries, wanted, take, threads)
-    in_main = [
-        # A filter may leave only items of other lists than those near the query.
-        search_flat(view, query[None], wanted, parts.flat_main)[0]
-        if (own[:wanted] < 0).any()
-        else scored(view, query, own[own >= 0])[:wanted]
-        for query, own in zip(queries, rows, strict=True)
-    ]
-    main.was_read(rows.size)
+    read = rows.size
+    in_main = []
+    for query, own in zip(queries, rows, strict=True):
+        if (own[:wanted] < 0).any():
+            # A filter may leave only items of other lists than those near the query.
+            in_main += search_flat(view, query[None], wanted, parts.flat_main)
+            read += view.count
+        else:
+            in_main.append(scored(view, query, own[own >= 0])[:wanted])
+    main.was_read(read)
     return _merged(in_main, search_flat(parts.delta, queries, k, parts.flat_delta), k)
 
 
