@@ -80,11 +80,11 @@ def best(
 
 
 @pytest.mark.parametrize(
-    ("query", "exclude", "before", "after"),
+    ("query", "exclude", "shows_it", "spared"),
     [
         ("a cat", "a mug on a desk", "cat-and-mug", "tabby-cat"),
-        ("a man", "a man in a suit", "officer", None),
-        ("a tower", "a pagoda with a roof", "radio-tower", "radio-tower"),
+        ("a man", "a man in a suit", "officer", "photographer"),
+        ("a tower", "a pagoda with a roof", "pagoda", "radio-tower"),
     ],
 )
 def test_what_is_excluded_falls_behind(
@@ -92,17 +92,15 @@ def test_what_is_excluded_falls_behind(
     gallery: tuple[list[str], list[Encoded]],
     query: str,
     exclude: str,
-    before: str,
-    after: str | None,
+    shows_it: str,
+    spared: str,
 ) -> None:
     asked = Part(matcher.encode_texts([query], to_store=False)[0], "text")
     excluded = Part(matcher.encode_texts([exclude], to_store=False)[0], "text", EXCLUDED)
     plain, without = best(matcher, gallery, asked), best(matcher, gallery, asked, excluded)
-    assert before in list(plain)[:2]
-    if after is not None:
-        assert next(iter(without)) == after
-    else:
-        assert list(without).index(before) > 3
+    assert plain[shows_it] > 0.2
+    assert without[shows_it] < plain[shows_it] / 2
+    assert without[spared] > plain[spared] / 2
     assert all(without[photo] <= plain[photo] for photo in plain)
 
 
