@@ -48,7 +48,7 @@ def server(folder: Path, together: int) -> Iterator[int]:
     }
     command = [sys.executable, "-m", "service", "serve", "--data-dir", str(folder), "--port", "0"]
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert process.stdout is not None
     try:
