@@ -31,7 +31,7 @@ class Leaving:
 
         async def listen() -> None:
             nonlocal has_left
-            # Behind the body nothing but this can come; a server says it after an answer, too.
+            # Behind the body nothing but this can come.
             while (await receive())["type"] != "http.disconnect":
                 pass
             has_left = True
@@ -44,8 +44,15 @@ class Leaving:
                 listening = asyncio.create_task(listen())
             return message
 
+        async def send_and_stop_listening(message: Message) -> None:
+            # After the answer there is nothing left to call off but tidying up.
+            ends = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if ends and listening is not None:
+                listening.cancel()
+            await send(message)
+
         try:
-            await self._app(scope, receive_and_listen, send)
+            await self._app(scope, receive_and_listen, send_and_stop_listening)
         except asyncio.CancelledError:
             # Whoever else cancels, a server that stops, means something else by it.
             if not has_left or request.uncancel():

@@ -102,3 +102,22 @@ async def test_a_body_that_nobody_reads_is_left_where_it_is() -> None:
     app.may_end.set()
     await request
     assert (await client.receive())["body"] == b"a"
+
+
+async def test_what_is_tidied_up_after_an_answer_is_not_called_off() -> None:
+    client = Client()
+    tidied = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start"})
+        await send({"type": "http.response.body", "body": b""})
+        client.hangs_up.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        tidied.set()
+
+    await Leaving(app)(SCOPE, client.receive, client.send)
+    assert tidied.is_set()
