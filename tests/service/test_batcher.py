@@ -108,6 +108,21 @@ async def test_the_queue_is_that_of_the_pool() -> None:
     pool.close()
 
 
+async def test_items_that_were_taken_leave_their_places_in_the_queue() -> None:
+    pool, work = BoundedPool("doubling", 1, 3, 7), Doubling()
+    batcher = Batcher(pool, work, 8)
+    tasks = [await work.hold(batcher, 1)]
+    for begin in (10, 20, 30):
+        tasks += await started(batcher, [begin, begin + 1, begin + 2])
+        work.may_end.release()
+        await asyncio.to_thread(work.begun.acquire)
+        assert pool.load()["jobs"] == 1
+    work.may_end.release()
+    assert await asyncio.gather(*tasks) == [2, 20, 22, 24, 40, 42, 44, 60, 62, 64]
+    assert work.calls == [[1], [10, 11, 12], [20, 21, 22], [30, 31, 32]]
+    pool.close()
+
+
 async def test_what_waits_when_the_pool_closes_is_cancelled() -> None:
     pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
     batcher = Batcher(pool, work, 8)
