@@ -23,22 +23,24 @@ class Changes:
 
     def __init__(self) -> None:
         self.touched = False
+        self.renewed: set[tuple[Kind, str]] = set()
         self.of: dict[Kind, VectorChanges] = {kind: VectorChanges() for kind in KINDS}
 
-    def touch(self) -> None:
-        """Something changed, be it a vector or not."""
+    def renew(self, kind: Kind, ids: Sequence[str]) -> None:
+        """Items that were there are something else now, or gone."""
         self.touched = True
+        self.renewed.update((kind, item_id) for item_id in ids)
 
-    def remove(self, kind: Kind, numbers: Sequence[int]) -> None:
-        """The items with these numbers are gone."""
-        self.touch()
+    def remove(self, kind: Kind, numbers: Sequence[int], ids: Sequence[str]) -> None:
+        """The items with these numbers, and these ids, are gone."""
+        self.renew(kind, ids)
         self.of[kind].removed.extend(numbers)
 
     def add(
         self, kind: Kind, numbers: Sequence[int], ids: Sequence[str], vectors: Sequence[np.ndarray]
     ) -> None:
         """Items came: the number, id and vector of each."""
-        self.touch()
+        self.touched = True
         self.of[kind].numbers.extend(numbers)
         self.of[kind].ids.extend(ids)
         self.of[kind].vectors.extend(vectors)
@@ -46,6 +48,7 @@ class Changes:
     def follow_with(self, later: "Changes") -> None:
         """Takes in what a later write did."""
         self.touched |= later.touched
+        self.renewed |= later.renewed
         for kind, theirs in later.of.items():
             ours = self.of[kind]
             ours.removed.extend(theirs.removed)

@@ -26,6 +26,7 @@ from index.device import Device, choose_device
 from index.errors import CodecError, QueryError
 from index.filter import Filter
 from index.filter_sql import compiled
+from index.hot import DEFAULT_HOT_BYTES, HotRecords
 from index.live import Live
 from index.lock import FolderLock
 from index.migrations import FORMAT_VERSION
@@ -69,13 +70,14 @@ class EmbeddedIndex:
         device: Device = "auto",
         threads: int = 1,
         plan: Plan = DEFAULT_PLAN,
+        hot_bytes: int = DEFAULT_HOT_BYTES,
     ) -> Self:
         """Opens a data directory, or makes one.
 
         fingerprint, dimension: of the model whose vectors it holds. codec: the caller's label for
         how arrays are coded; None takes any, and `codec` says which. device: where FAISS searches.
         threads: of a search with many queries; a single query always runs on one. plan: when a
-        main segment is built, and how well.
+        main segment is built, and how well. hot_bytes: of memory for what was fetched lately.
         Raises LockedError, FingerprintError, CodecError, FormatError, DamagedError, DeviceError,
         StorageError, and QueryError for an option out of its range.
         """
@@ -95,7 +97,8 @@ class EmbeddedIndex:
                 sync_folder(folder.absolute().parent)
             segments = Segments(folder, fingerprint, dimension)
             segments.remove_all_but(catalog.segments().values())
-            live = Live(catalog, Loader(catalog, segments, dimension, chosen, threads))
+            loader = Loader(catalog, segments, dimension, chosen, threads)
+            live = Live(catalog, loader, HotRecords(hot_bytes))
             facts = {
                 "engine": "embedded",
                 "faiss_version": faiss.__version__,
@@ -160,8 +163,8 @@ class EmbeddedIndex:
             if not rows:
                 return set()
             numbers, replaced = self._catalog.put(rows)
-            for (kind, _), number in replaced.items():
-                changes.remove(kind, [number])
+            for (kind, item_id), number in replaced.items():
+                changes.remove(kind, [number], [item_id])
             for number, record in zip(numbers, last.values(), strict=True):
                 changes.add(record.kind, [number], [record.id], [record.vector])
             return set(replaced)
@@ -181,7 +184,7 @@ class EmbeddedIndex:
         def write(changes: Changes) -> int:
             numbers = self._catalog.delete(kind, distinct_ids)
             if numbers:
-                changes.remove(kind, numbers)
+                changes.remove(kind, numbers, distinct_ids)
             return len(numbers)
 
         return self._write(write)
@@ -209,7 +212,7 @@ class EmbeddedIndex:
         def write(changes: Changes) -> bool:
             there = self._catalog.update_metadata(kind, item_id, text, found, tags)
             if there:
-                changes.touch()
+                changes.renew(kind, [item_id])
             return there
 
         return self._write(write)
@@ -256,12 +259,10 @@ class EmbeddedIndex:
     def fetch(
         self, kind: Kind, ids: Sequence[str], vectors: bool = False
     ) -> builtins.list[Record | None]:
-        """The items in the order asked, without thumbnail. Raises DamagedError.
-
-        vectors: with their vectors, too.
-        """
+        """The items in the order asked; no thumbnail, vectors if asked for. Raises DamagedError."""
         check_kind(kind)
-        found = self._catalog.fetch(kind, [item_id for item_id in ids if is_id(item_id)], vectors)
+        asked = [item_id for item_id in ids if is_id(item_id)]
+        found = self._live.hot.fetch(kind, asked, vectors, self._catalog.fetch)
         return [found.get(item_id) for item_id in ids]
 
     def list(self, kind: Kind, after: str | None = None, limit: int = 100) -> builtins.list[Record]:
@@ -306,6 +307,7 @@ class EmbeddedIndex:
             "build_failures": dict(self._builder.failures),
             "measured_recall": self._builder.monitor.stats(),
             "bytes_on_disk": self._catalog.bytes_on_disk() + sum(m.bytes_on_disk for m in mains),
+            "hot_records": self._live.hot.stats(),
             "bytes_in_memory": sum(parts.delta.matrix.nbytes for parts in state.parts.values()),
         }
 
@@ -338,6 +340,7 @@ class EmbeddedIndex:
                 with self._catalog.transaction():
                     self._catalog.set_arrays(blobs)
                     self._catalog.set_codec(codec, recoded=last)
+                self._live.hot.clear()
                 changed += len(blobs)
             with self._catalog.transaction():
                 self._catalog.set_codec(codec, recoded=None)

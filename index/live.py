@@ -21,6 +21,8 @@ Who holds what, and why:
 - Reads of the catalog use connections of their own (`connections.py`): WAL gives each statement
   the last commit, whole, without waiting. They may be one write ahead of a search that is running,
   so an item deleted in between is None in the fetch of its hits.
+- Records that were fetched are kept (`hot.py`) until a write renews their items; that is settled
+  after the commit and before its publication, so whoever was told "done" fetches what was written.
 - A filter is asked of the catalog in a read transaction that begins in the very state that is
   searched (`matching`), however long either takes.
 """
@@ -40,6 +42,7 @@ from index.errors import ClosedError
 from index.filter import Filter
 from index.filter_sql import Condition, compiled
 from index.group import Pending, Queue, run_group
+from index.hot import HotRecords
 from index.matches import Matches
 from index.parts import Parts
 from index.reads import Stamp
@@ -72,9 +75,10 @@ class Live:
     Raises DamagedError when the catalog is damaged.
     """
 
-    def __init__(self, catalog: Catalog, loader: Loader) -> None:
+    def __init__(self, catalog: Catalog, loader: Loader, hot: HotRecords) -> None:
         self._catalog = catalog
         self._loader = loader
+        self.hot = hot
         self._writing = threading.Lock()
         self._queue = Queue()
         self._matches = Matches()
@@ -192,7 +196,7 @@ class Live:
         try:
             self._follow_catalog()
             changes = Changes()
-            with self._catalog.transaction():
+            with self.hot.committing(changes), self._catalog.transaction():
                 stamp = run_group(self._catalog, group, changes)
                 parts = {
                     kind: self._prepared(kind, of)
@@ -232,6 +236,7 @@ class Live:
 
     def _loaded(self) -> State:
         # Nobody commits meanwhile: at opening, and inside `exclusive`.
+        self.hot.clear()
         stamp = self._catalog.stamp()
         parts: dict[Kind, Parts] = {}
         for kind in KINDS:

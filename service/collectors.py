@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client import generate_latest
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from service import __version__
@@ -80,6 +80,18 @@ def _index(stats: Mapping[str, Any]) -> Iterator[Metric]:
         "sightline_index_memory_bytes",
         "Bytes of vectors in memory; mapped files are not counted.",
         stats["bytes_in_memory"],
+    )
+    hot = stats["hot_records"]
+    yield GaugeMetricFamily(
+        "sightline_hot_records_bytes",
+        "Bytes of records that were fetched lately and are kept decoded.",
+        hot["bytes"],
+    )
+    yield CounterMetricFamily(
+        "sightline_hot_records_hits", "Fetched records that were there already.", hot["hits"]
+    )
+    yield CounterMetricFamily(
+        "sightline_hot_records_misses", "Fetched records that had to be read.", hot["misses"]
     )
     yield GaugeMetricFamily(
         "sightline_index_generation",

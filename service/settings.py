@@ -88,6 +88,13 @@ class Settings(BaseSettings):
         "machine busy, more than one makes torch wait for itself.",
     )
     faiss_threads: int = Field(1, ge=1, le=256, description="Threads inside one vector search.")
+    hot_records_mb: int = Field(
+        128,
+        ge=0,
+        le=1_048_576,
+        description="MiB for region and word vectors that were fetched lately, so that they are "
+        "not read and decoded again; 0 for none.",
+    )
     encoder_workers: int = Field(
         2, ge=1, le=256, description="Pictures or texts that are decoded and encoded at once."
     )

@@ -54,6 +54,16 @@ class MeasuredRecall(BaseModel):
     queries: int = Field(description="How many of the last queries were answered exactly, too.")
 
 
+class HotRecordsStats(BaseModel):
+    """What was fetched lately and is kept decoded."""
+
+    records: int
+    bytes: int
+    most_bytes: int = Field(description="The setting `hot_records_mb`, in bytes.")
+    hits: int = Field(description="How often a record was there.")
+    misses: int
+
+
 class IndexStats(BaseModel):
     """What the index says about itself."""
 
@@ -79,6 +89,7 @@ class IndexStats(BaseModel):
     measured_recall: dict[str, MeasuredRecall] = Field(
         description="Of each kind that has a main segment and was searched."
     )
+    hot_records: HotRecordsStats
     bytes_on_disk: int
     bytes_in_memory: int = Field(description="Of vectors; mapped files are not counted.")
 

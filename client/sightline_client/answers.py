@@ -295,6 +295,16 @@ class MeasuredRecall(Answer):
     queries: int
 
 
+class HotRecordsStats(Answer):
+    """What was fetched lately and is kept decoded."""
+
+    records: int
+    bytes: int
+    most_bytes: int
+    hits: int
+    misses: int
+
+
 class IndexStats(Answer):
     """What the index says about itself; docs/api.md has the meaning of each field."""
 
@@ -314,6 +324,7 @@ class IndexStats(Answer):
     building: bool
     build_failures: dict[str, str]
     measured_recall: dict[str, MeasuredRecall]
+    hot_records: HotRecordsStats
     bytes_on_disk: int
     bytes_in_memory: int
 

@@ -250,6 +250,7 @@ def test_stats_tell_what_is_really_there(index: EmbeddedIndex, folder: Path) -> 
     assert stats.pop("bytes_on_disk") == pytest.approx(on_disk, abs=64)
     assert stats.pop("bytes_in_memory") == 3 * DIMENSION * 4
     assert stats.pop("faiss_version")
+    assert stats.pop("hot_records")["records"] == 0
     assert stats == {
         "engine": "embedded",
         "counts": {"image": 2, "text": 1},

@@ -54,11 +54,11 @@ def test_a_write_that_is_refused_takes_nothing_of_the_others_along(folder: Path)
     catalog = Catalog(folder, FINGERPRINT, DIMENSION)
 
     def good(changes: Changes) -> str:
-        changes.touch()
+        changes.renew("image", ["a"])
         return "done"
 
     def bad(changes: Changes) -> None:
-        changes.remove("image", [7])
+        changes.remove("image", [7], ["b"])
         catalog.advance()
         raise RecordError("no")
 
