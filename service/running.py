@@ -142,7 +142,7 @@ def running_on(collection: Collection, spans: "Spans | None" = None) -> Running:
     )
 
 
-def running_of(request: Request) -> Running:
+async def running_of(request: Request) -> Running:
     """The running service behind a request."""
     running: Running = request.app.state.running
     return running
