@@ -53,7 +53,7 @@ def open_collection(settings: Settings) -> Iterator[Collection]:
         device=settings.device,
         threads=settings.faiss_threads,
         plan=Plan(as_queries=_as_queries),
-        hot_bytes=settings.hot_records_mb * 2**20,
+        hot_bytes=settings.hot_records_mib * 2**20,
     )
     try:
         codec = index.codec or settings.named_codec or DEFAULT_CODEC

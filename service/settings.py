@@ -88,7 +88,7 @@ class Settings(BaseSettings):
         "machine busy, more than one makes torch wait for itself.",
     )
     faiss_threads: int = Field(1, ge=1, le=256, description="Threads inside one vector search.")
-    hot_records_mb: int = Field(
+    hot_records_mib: int = Field(
         128,
         ge=0,
         le=1_048_576,

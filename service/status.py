@@ -59,7 +59,7 @@ class HotRecordsStats(BaseModel):
 
     records: int
     bytes: int
-    most_bytes: int = Field(description="The setting `hot_records_mb`, in bytes.")
+    most_bytes: int = Field(description="The setting `hot_records_mib`, in bytes.")
     hits: int = Field(description="How often a record was there.")
     misses: int
 
