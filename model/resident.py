@@ -155,11 +155,10 @@ class ResidentNodes:
 
     def _free_the_gone(self) -> None:
         while self._gone:
-            address = self._gone.popleft()
-            tenant = self._tenants.get(address)
-            # Its slot may have been taken already, and its address have another array.
-            if tenant is not None and tenant.block() is None:
-                self._free.append(self._tenants.pop(address).slot)
+            # Its slot may have been taken meanwhile.
+            tenant = self._tenants.pop(self._gone.popleft(), None)
+            if tenant is not None:
+                self._free.append(tenant.slot)
 
     def _admit(self, blocks: Sequence[np.ndarray]) -> None:
         """Gives each block a slot; what this query found in a slot was touched and keeps it."""

@@ -90,14 +90,14 @@ blocks_given = st.tuples(
     slots=st.integers(1, 6),
     float16=st.booleans(),
     assignment=st.sampled_from(["soft", "hard"]),
-    given_blocks=st.lists(blocks_given, min_size=1, max_size=12),
+    given_blocks=st.lists(blocks_given, min_size=4, max_size=12),
     steps=st.lists(
         st.tuples(
             st.sampled_from(["image", "text"]),
             st.lists(st.integers(0, 11), max_size=10),
             st.lists(st.integers(0, 11), max_size=4),
         ),
-        min_size=1,
+        min_size=3,
         max_size=12,
     ),
 )
@@ -207,6 +207,20 @@ def test_an_array_with_the_id_of_one_that_is_gone_is_another() -> None:
     assert pair.pools["entity", "image"].usage().hits == 0
 
 
+@pytest.mark.parametrize("assignment", ["soft", "hard"])
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_nothing_of_a_longer_item_is_left_for_a_shorter_one_in_its_slot(
+    kind: Kind, assignment: Literal["soft", "hard"]
+) -> None:
+    pair = Pair(2, assignment=assignment)
+    query = item(100)
+    pair.agree(query, kind, [item(1, WIDTH), item(2, WIDTH)])
+    # Copied alone, it brings no room for more nodes with it that would be empty.
+    short = item(3, 1)
+    pair.agree(query, kind, [short])
+    pair.agree(query, kind, [short, item(4, WIDTH)])
+
+
 def test_more_candidates_than_slots_are_scored_and_the_first_stay() -> None:
     pair = Pair(5)
     blocks = [item(n, 1 + n % WIDTH) for n in range(12)]
@@ -232,6 +246,14 @@ def test_queries_of_another_dimension_than_the_slots_are_scored_without_them() -
     pair = Pair(5)
     pair.agree(item(0, dimension=10), "text", [item(n, dimension=10) for n in range(1, 4)])
     assert pair.pools["entity", "image"].usage().used == 0
+
+
+def test_a_candidate_on_the_device_of_another_dimension_than_the_query_is_refused() -> None:
+    pair = Pair(5)
+    block = item(0)
+    pair.agree(item(1), "text", [block])
+    with pytest.raises(PackedNodesError, match="candidate 0: its dimension isn't the query's"):
+        pair.resident.score("entity", item(2, dimension=10), "text", [block])
 
 
 def test_a_candidate_that_can_not_be_read_is_named_and_takes_no_slot() -> None:
