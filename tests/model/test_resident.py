@@ -187,7 +187,14 @@ def test_a_slot_is_free_once_its_array_is_gone() -> None:
     del gone
     gc.collect()
     assert pool.usage().used == 1
-    # And taken before that of an array that lives.
+
+
+def test_a_free_slot_is_taken_before_that_of_an_array_that_lives() -> None:
+    pool = pool_of(2)
+    kept, gone = item(0), item(1)
+    pool.nodes([kept, gone])
+    del gone
+    gc.collect()
     pool.nodes([new := item(2)])
     assert pool.known([kept, new]) == [True, True]
 
