@@ -1,7 +1,8 @@
 """A bundle made ready to answer: encodes pictures and texts, scores candidates, explains.
 
 Everything that leaves is plain numpy, so that an index can keep it. A matcher is never changed
-after it is made, so threads may share it.
+after it is made, but for what it keeps on a device under locks (`resident.py`), so threads may
+share it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
