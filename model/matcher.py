@@ -1,12 +1,12 @@
 """A bundle made ready to answer: encodes pictures and texts, scores candidates, explains.
 
 Everything that leaves is plain numpy, so that an index can keep it. A matcher is never changed
-after it is made, so threads may share it.
+after it is made, but for what it keeps on a device under locks (`resident.py`), so threads may
+share it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,13 +23,15 @@ from model.concepts import concept_names
 from model.config import ModelConfig
 from model.explanation import Box, Explanation, WordExplanation
 from model.fused import MOST_NODES, TORCH, FusedScorer, Layer, variant
+from model.fused import Kind as Kind
 from model.half import is_quick
 from model.packed_nodes import PackedNodes, batch_of
 from model.regions import served_extractor
+from model.resident import Usage
+from model.resident_pools import pools_within, usage_of
 from model.stored_concepts import CONCEPTS, agreements, shared_concepts, to_bytes
 from model.text_trunk import text_trunk
 
-Kind = Literal["image", "text"]
 BOX_STEPS = 65535
 MOST_REGIONS_SHOWN = 9
 LAYERS_OF_NODES: tuple[Layer, ...] = ("entity", "relation")
@@ -78,9 +80,12 @@ class Matcher:
         batch_size: int = 16,
         codec: str = DEFAULT_CODEC,
         half: bool | None = None,
+        device_cache_mib: int = 0,
     ) -> None:
         """codec: one of `codecs.CODECS`. half: whether to encode in bfloat16 (`half.py`), None for
-        where that is quicker. Raises ConfigError for another codec.
+        where that is quicker. device_cache_mib: memory on the device for nodes that stay there
+        between queries, used where torch scores. Raises ConfigError for another codec, and where
+        the device hasn't that memory.
         """
         self.fingerprint, self.name, self.tags = bundle.fingerprint, bundle.name, bundle.tags
         self.config, self.report = bundle.config, bundle.report
@@ -94,7 +99,10 @@ class Matcher:
         self._concept_names = concept_names() if bundle.config.concepts else ()
         self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device, half)
         self._codec = make_codec(codec, bundle.bank)
-        self._scorer = FusedScorer(self._network.alignment, _variant(bundle.config, device, codec))
+        scored_by = _variant(bundle.config, device, codec)
+        budget = device_cache_mib if scored_by == TORCH else 0
+        self._pools = pools_within(budget, bundle.config, self._codec, device)
+        self._scorer = FusedScorer(self._network.alignment, scored_by, self._pools)
 
     @property
     def codec(self) -> str:
@@ -105,6 +113,10 @@ class Matcher:
     def scorer(self) -> str:
         """What computes the node layers: a variant of the kernel, or torch."""
         return self._scorer.variant
+
+    def device_cache(self) -> dict[Kind, Usage]:
+        """How the memory for nodes on the device is used, by the kind of the items there."""
+        return usage_of(self._pools)
 
     @property
     def global_weight(self) -> float:

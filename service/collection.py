@@ -39,7 +39,8 @@ class Collection:
 def open_collection(settings: Settings) -> Iterator[Collection]:
     """Loads the bundle and opens the data directory; closes it at the end.
 
-    Raises BundleError, StartError, and what opening an index raises (LockedError when another
+    Raises BundleError, StartError, ConfigError when the device hasn't the memory of
+    `device_cache_mib`, and what opening an index raises (LockedError when another
     process has it, FingerprintError when another model made its rows, CodecError when another codec
     stored them, DamagedError ...).
     """
@@ -57,7 +58,7 @@ def open_collection(settings: Settings) -> Iterator[Collection]:
     )
     try:
         codec = index.codec or settings.named_codec or DEFAULT_CODEC
-        matcher = _matcher(bundle, settings, codec)
+        matcher = _matcher(bundle, settings, codec, settings.device_cache_mib)
         _bring_up_to_date(index, matcher, settings.data_dir)
         yield Collection(settings, matcher, index, device)
     finally:
@@ -86,7 +87,9 @@ def _as_queries(vectors: np.ndarray) -> np.ndarray:
 
 
 def load_matcher(settings: Settings, codec: str = DEFAULT_CODEC) -> Matcher:
-    """The model on the device that the settings name. Raises BundleError or StartError."""
+    """The model on the device that the settings name, to encode with. Raises BundleError or
+    StartError.
+    """
     return _matcher(load_bundle(settings.bundle), settings, codec)
 
 
@@ -95,10 +98,13 @@ def codec_to_keep(settings: Settings) -> str:
     return settings.named_codec or codec_of(settings.data_dir) or DEFAULT_CODEC
 
 
-def _matcher(bundle: Bundle, settings: Settings, codec: str) -> Matcher:
+def _matcher(bundle: Bundle, settings: Settings, codec: str, cache_mib: int = 0) -> Matcher:
     torch.set_num_threads(settings.torch_threads)
     device = resolve_device(settings.device)
-    return Matcher(bundle, device, settings.encode_batch_pictures, codec)
+    # On a CPU the nodes are where they are scored.
+    cache_mib = 0 if device == "cpu" else cache_mib
+    batch = settings.encode_batch_pictures
+    return Matcher(bundle, device, batch, codec, device_cache_mib=cache_mib)
 
 
 def resolve_device(device: Device) -> Literal["cpu", "cuda"]:

@@ -10,6 +10,8 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from model.matcher import Kind
+from model.resident import Usage
 from service import __version__
 from service.running import Running
 
@@ -31,6 +33,7 @@ class _Scrape(Collector):
             "sightline_draining", "1 once the service was told to stop.", self._running.drain.begun
         )
         yield from _pools(self._running)
+        yield from _device_cache(collection.matcher.device_cache())
         yield from _index(collection.index.stats())
 
 
@@ -67,6 +70,25 @@ def _pools(running: Running) -> Iterator[Metric]:
     for fact, text in texts.items():
         values = {name: load[fact] for name, load in loads.items()}
         yield _gauges(f"sightline_pool_{fact}", text, "pool", values)
+
+
+def _device_cache(usage: Mapping[Kind, Usage]) -> Iterator[Metric]:
+    texts = {
+        "slots": "Matrices of nodes that the device has room for; two of an item.",
+        "used": "Matrices of nodes that are on the device.",
+    }
+    for fact, text in texts.items():
+        values: dict[str, float] = {kind: getattr(found, fact) for kind, found in usage.items()}
+        yield _gauges(f"sightline_device_cache_{fact}", text, "kind", values)
+    lookups = CounterMetricFamily(
+        "sightline_device_cache_lookups",
+        "Matrices of candidates that were on the device (hit), or copied there to stay (miss).",
+        labels=("kind", "outcome"),
+    )
+    for kind, found in usage.items():
+        lookups.add_metric((kind, "hit"), found.hits)
+        lookups.add_metric((kind, "miss"), found.misses)
+    yield lookups
 
 
 def _index(stats: Mapping[str, Any]) -> Iterator[Metric]:

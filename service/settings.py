@@ -39,6 +39,15 @@ class Settings(BaseSettings):
         "at start.",
     )
 
+    device_cache_mib: int = Field(
+        1024,
+        ge=0,
+        le=1024 * 1024,
+        description="Memory on a GPU, in MiB, for the region and word vectors of the items that "
+        "were re-ranked last and are among the hot records; 0 copies them for each query. Not used "
+        "on a CPU.",
+    )
+
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     allow_open_network: bool = Field(

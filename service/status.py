@@ -94,6 +94,18 @@ class IndexStats(BaseModel):
     bytes_in_memory: int = Field(description="Of vectors; mapped files are not counted.")
 
 
+class DeviceCache(BaseModel):
+    """Matrices that stay on the device between queries, two of an item: entities and relations.
+
+    All 0 where re-ranking is done on a CPU.
+    """
+
+    slots: int = Field(description="Matrices that there is room for.")
+    used: int = Field(description="Matrices that are there.")
+    hits: int = Field(description="Times that a candidate's matrix was there, since the start.")
+    misses: int = Field(description="Times that one was copied there to stay.")
+
+
 class Stats(BaseModel):
     """Counts and sizes."""
 
@@ -102,6 +114,9 @@ class Stats(BaseModel):
     fingerprint: str
     device: str
     scorer: str = Field(description="What re-ranks; see `/readyz`.")
+    device_cache: dict[str, DeviceCache] = Field(
+        description="Of each kind of item: what of it is on the device."
+    )
     uptime_s: float
     counts: dict[str, int] = Field(examples=[{"image": 20, "text": 300}])
     index: IndexStats

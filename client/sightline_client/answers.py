@@ -329,6 +329,15 @@ class IndexStats(Answer):
     bytes_in_memory: int
 
 
+class DeviceCache(Answer):
+    """Matrices that stay on the device between queries."""
+
+    slots: int
+    used: int
+    hits: int
+    misses: int
+
+
 class Stats(Answer):
     """Counts and sizes, and how busy the service is."""
 
@@ -337,6 +346,7 @@ class Stats(Answer):
     fingerprint: str
     device: str
     scorer: str
+    device_cache: dict[str, DeviceCache]
     uptime_s: float
     counts: dict[str, int]
     index: IndexStats

@@ -1,6 +1,7 @@
 """Is it up, is it ready, what does it hold; tags; and the page."""
 
 import time
+from dataclasses import asdict
 
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -14,7 +15,7 @@ from service.pages import PAGE_FOLDER
 from service.parameters import JsonFilter, KindOf, only_parameters
 from service.running import Service
 from service.schemas import Tags
-from service.status import Health, IndexStats, Readiness, Stats
+from service.status import DeviceCache, Health, IndexStats, Readiness, Stats
 
 router = APIRouter()
 
@@ -69,6 +70,10 @@ async def stats(service: Service) -> Stats:
         fingerprint=collection.matcher.fingerprint,
         device=collection.device,
         scorer=collection.matcher.scorer,
+        device_cache={
+            kind: DeviceCache(**asdict(usage))
+            for kind, usage in collection.matcher.device_cache().items()
+        },
         uptime_s=round(time.monotonic() - service.started, 1),
         counts=found["counts"],
         index=IndexStats.model_validate(found),

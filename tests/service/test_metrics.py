@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,11 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from index.embedded import EmbeddedIndex
 from index.plan import Plan
+from model.bundle import load_bundle
+from model.matcher import Matcher
 from service.collection import Collection, load_matcher
 from service.collectors import exposition
+from service.routes.operations import stats
 from service.running import Running, running_on
 from service.settings import Settings
-from tests.helpers import app_of, client_of, jpeg, wait_until
+from tests.helpers import app_of, client_of, jpeg, photo, wait_until
 from tests.index.samples import DIMENSION, record
 
 pytestmark = pytest.mark.anyio
@@ -215,6 +219,33 @@ async def test_it_tells_what_the_index_and_the_model_are(client: httpx.AsyncClie
         "version": stats["version"],
         "codec": "int8",
     }
+
+
+async def test_what_stays_on_the_device_is_told(settings: Settings) -> None:
+    # What a GPU would do, on the CPU: torch scores float16, and may keep it in slots there too.
+    kept = settings.model_copy(update={"codec": "float16"})
+    bundle = load_bundle(settings.bundle)
+    with EmbeddedIndex.open(
+        kept.data_dir, bundle.fingerprint, bundle.stored_dimension, codec="float16"
+    ) as index:
+        matcher = Matcher(bundle, codec="float16", device_cache_mib=1)
+        running = running_on(Collection(kept, matcher, index, "cpu"))
+        query, *texts = matcher.encode_texts(["a dog", "a cat", "two birds"])
+        pictures = matcher.encode_pictures([photo(1)])
+        for asking, kind, stored in ((query, "text", pictures), (pictures[0], "image", texts)):
+            arrays = [one.arrays for one in stored]
+            for _ in range(3):
+                matcher.score(asking, kind, np.zeros(len(stored), np.float32), arrays)
+        found = samples(exposition(running).decode())
+        told = (await stats(running)).device_cache
+        for pool in running.pools.values():
+            pool.close()
+    assert value(found, "device_cache_used", kind="image") == told["image"].used == 2
+    assert value(found, "device_cache_used", kind="text") == told["text"].used == 4
+    assert value(found, "device_cache_slots", kind="text") == told["text"].slots > 100
+    lookups = partial(value, found, "device_cache_lookups_total", kind="text")
+    assert lookups(outcome="miss") == told["text"].misses == 4
+    assert lookups(outcome="hit") == told["text"].hits == 8
 
 
 async def test_the_measured_recall_is_there_once_it_is_measured(settings: Settings) -> None:

@@ -56,6 +56,8 @@ async def test_stats_count_and_measure(client: httpx.AsyncClient) -> None:
     assert stats["index"]["bytes_per_item"]["text"] == 0
     assert stats["queues"]["encoding"]["jobs"] == 0
     assert stats["uptime_s"] >= 0
+    nothing = {"slots": 0, "used": 0, "hits": 0, "misses": 0}
+    assert stats["device_cache"] == {"image": nothing, "text": nothing}
 
 
 def test_stats_tell_all_that_the_index_says(settings: Settings) -> None:
