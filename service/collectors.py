@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client import generate_latest
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from service import __version__
@@ -29,6 +34,11 @@ class _Scrape(Collector):
         yield _model(self._running)
         yield GaugeMetricFamily(
             "sightline_draining", "1 once the service was told to stop.", self._running.drain.begun
+        )
+        yield CounterMetricFamily(
+            "sightline_log_lines_lost",
+            "Lines of the log that nobody took in time, or that couldn't be written.",
+            0 if self._running.log is None else self._running.log.lost,
         )
         yield from _pools(self._running)
         yield from _index(collection.index.stats())
