@@ -15,12 +15,21 @@ from copy import copy
 from logging.handlers import QueueHandler, QueueListener
 from queue import SimpleQueue
 
-STDERR = 2
 # Some seconds of a busy service, and with ordinary lines a few MiB.
 QUEUED_LINES = 4096
 FLUSH_S = 2.0
 
 log = logging.getLogger(__name__)
+
+
+def standard_error() -> int:
+    """The descriptor of standard error, or if that was closed at the start, of what is never read.
+
+    A file that was opened since, of the catalog say, may have got the number 2 then.
+    """
+    if sys.__stderr__ is None:
+        return os.open(os.devnull, os.O_WRONLY)
+    return 2
 
 
 class LogQueue(QueueHandler):
@@ -34,7 +43,7 @@ class LogQueue(QueueHandler):
     def __init__(
         self,
         formatter: logging.Formatter,
-        descriptor: int = STDERR,
+        descriptor: int,
         queued_lines: int = QUEUED_LINES,
     ) -> None:
         # The only door to the queue is `enqueue`, which bounds it; a bounded one would have no

@@ -11,18 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from service.log_queue import STDERR, LogQueue
+from service.log_queue import LogQueue, standard_error
 
 LogFormat = Literal["text", "json"]
 
 
 @contextmanager
-def written(level: str, log_format: LogFormat, descriptor: int = STDERR) -> Iterator[LogQueue]:
+def written(level: str, log_format: LogFormat, descriptor: int | None = None) -> Iterator[LogQueue]:
     """Everything that is logged meanwhile, and Python's warnings, are lines of standard error.
 
-    At the end what is queued is written, also after an error.
+    At the end what is queued is written, also after an error. descriptor: of another file.
     """
-    lines = LogQueue(JsonLines() if log_format == "json" else TextLines(), descriptor)
+    to = standard_error() if descriptor is None else descriptor
+    lines = LogQueue(JsonLines() if log_format == "json" else TextLines(), to)
     logging.basicConfig(level=level.upper(), handlers=[lines], force=True)
     logging.captureWarnings(True)
     try:

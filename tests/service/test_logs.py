@@ -4,6 +4,8 @@ import contextlib
 import json
 import logging
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,6 +180,26 @@ def test_a_record_that_is_no_line_is_told_and_the_log_goes_on(file: BinaryIO) ->
     assert [line["message"] for line in wrong] == ["a line of some.logger can't be written"] * 2
     assert all("TypeError" in line["traceback"] for line in wrong)
     assert lines.lost == 0
+
+
+def test_a_file_that_took_the_place_of_a_closed_standard_error_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    code = """
+import sys
+with open(sys.argv[1], "w") as file:
+    assert file.fileno() == 2
+    import logging
+    from service import logs
+    with logs.written("info", "text"):
+        logging.warning("not for this file")
+"""
+    done = subprocess.run(
+        ["sh", "-c", '"$@" 2>&-', "sh", sys.executable, "-c", code, str(tmp_path / "catalog")],
+        check=False,
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "catalog").read_bytes() == b""
 
 
 @pytest.mark.usefixtures("root_as_it_was")
