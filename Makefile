@@ -64,7 +64,7 @@ else
 	@photos="$${PHOTOS/#\~/$$HOME}"; \
 	test -e "$$photos" || { echo "PHOTOS=$$PHOTOS: no such folder" >&2; exit 2; }; \
 	data="$${DATA:-data/$$(basename "$$(realpath "$$photos")")}"; \
-	$(BIN)/sightline index "$$photos" --data-dir "$$data"; \
+	$(BIN)/sightline index "$$photos" --data-dir "$$data" || test $$? = 3; \
 	exec $(BIN)/sightline serve --data-dir "$$data" --host '$(HOST)' --port '$(PORT)'
 endif
 

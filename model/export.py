@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +36,34 @@ from model.trunk_arrays import caption_arrays, picture_arrays
 CANDIDATES = 100
 
 
-def export_run(
-    run: Run,
-    out: Path,
-    name: str,
-    note: str = "",
-    compact: bool = False,
-    served_views: int | None = None,
-    progress: Progress = silent,
-) -> str:
-    """Writes the bundle of a run's best epoch and returns its fingerprint.
+@dataclass(frozen=True)
+class Edition:
+    """Which of the bundles that a run can become.
+
+    name: that answers carry. note: what the card says of the training data. compact: as for
+    `write_bundle`. served_views: of a picture, in place of what the run was validated with.
+    """
+
+    name: str
+    note: str = ""
+    compact: bool = False
+    served_views: int | None = None
+
+
+def export_run(run: Run, out: Path, edition: Edition, progress: Progress = silent) -> str:
+    """Writes a bundle of a run's best epoch and returns its fingerprint.
 
     Everything is fitted on the validation split and the report is measured on it, with the weights
-    as the bundle holds them. note: what the card says of the training data; compact: as for
-    `write_bundle`; served_views: of a picture, in place of what the run was validated with. Raises
-    DataError when the run has no finished epoch, ConfigError for a number of views there isn't.
+    as the bundle holds them. Raises DataError when the run has no finished epoch, ConfigError for a
+    number of views there isn't.
     """
-    if served_views is not None:
-        run = replace(run, config=with_served_views(run.config, served_views))
+    if edition.served_views is not None:
+        run = replace(run, config=with_served_views(run.config, edition.served_views))
     torch.set_num_threads(run.config.training.threads)
-    network = best_network(run, compact)
+    network = best_network(run, edition.compact)
     hubness = run.config.hubness
     # As it will be read back: what is measured here is what will be served.
-    bank = from_arrays(to_arrays(run_bank(run, network), compact))
+    bank = from_arrays(to_arrays(run_bank(run, network), edition.compact))
     validation = validation_split(run.data)
     data = training_data(run.config, run.knowledge, validation, run.cache, None, silent_named)
     pictures, texts = code_pictures(network, data.features), code_texts(network, data.texts)
@@ -90,10 +95,10 @@ def export_run(
         ],
     }
     pictures_trained = len(read_split(run.data, TRAINING_SPLIT).examples)
-    card = model_card(name, run.config, report, pictures_trained, note)
+    card = model_card(edition.name, run.config, report, pictures_trained, edition.note)
     return write_bundle(
         out,
-        name,
+        edition.name,
         network,
         scoring,
         run.knowledge.vocabulary,
@@ -101,7 +106,7 @@ def export_run(
         bank,
         report,
         card,
-        compact,
+        edition.compact,
     )
 
 

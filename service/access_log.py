@@ -4,9 +4,8 @@ A route is logged by its template, so neither ids of items nor query strings are
 """
 
 import logging
-import time
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 log = logging.getLogger("sightline.access")
 
@@ -23,34 +22,11 @@ def route_of(scope: Scope) -> str | None:
     return f"{mounted}/*" if mounted else None
 
 
-class AccessLog:
-    """The outermost of all, so that it sees what is really sent."""
+def tell(scope: Scope, status: int | None, sent: int, seconds: float) -> None:
+    """Logs a request that is over.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not log.isEnabledFor(logging.INFO):
-            await self._app(scope, receive, send)
-            return
-        begun = time.perf_counter()
-        status: int | None = None
-        sent = 0
-
-        async def send_counted(message: Message) -> None:
-            nonlocal status, sent
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            sent += len(message.get("body", b""))
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_counted)
-        finally:
-            _tell(scope, status, sent, time.perf_counter() - begun)
-
-
-def _tell(scope: Scope, status: int | None, sent: int, seconds: float) -> None:
+    status: None where nothing was answered. sent: bytes of the answer's body.
+    """
     state = scope.get("state", {})
     route, key = route_of(scope), state.get("key_name")
     fields = {

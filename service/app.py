@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from service import openapi
-from service.access_log import AccessLog
 from service.allowed import allowed_methods
 from service.documentation import serve_documentation
 from service.errors import InvalidFieldsError
@@ -64,7 +63,6 @@ def create_app(
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Guard, keyring=read_keyring(settings) if keyring is None else keyring)
     app.add_middleware(Envelope)
-    app.add_middleware(AccessLog)
     for error, _ in TABLE:
         app.add_exception_handler(error, _known_error)
     app.add_exception_handler(RequestValidationError, _wrong_parameters)
@@ -74,7 +72,7 @@ def create_app(
     app.mount("/page", PageFiles(directory=PAGE_FOLDER), name="page")
     all_routes = [*chain(*(one.routes for one in routers)), *app.routes]
     app.add_exception_handler(HTTPException, partial(_refusal, all_routes))
-    # Outside of all others, so that what they refuse is counted, too.
+    # Outside of all others, so that what they refuse is counted and logged, too.
     app.add_middleware(Watch, routes=all_routes)
     return app
 

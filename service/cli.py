@@ -60,7 +60,10 @@ app.command("compact", epilog=EXAMPLE_OF + compact.EXAMPLE)(compact.compact)
 
 
 def main() -> None:
-    """Runs a command. Exit status: 0 done, 1 the work failed, 2 the call is wrong."""
+    """Runs a command.
+
+    Exit status: 0 done, 1 the work failed, 2 the call is wrong, 3 done but for what was left out.
+    """
     try:
         app(prog_name="sightline")
     except LockedError as error:

@@ -1,6 +1,7 @@
 """A loaded model and an open collection: what the service and the command line both work on."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from service.metrics import Metrics
 from service.settings import Device, Settings
 
 log = logging.getLogger(__name__)
+
+# Compiled matrix products that oneDNN keeps; it reads this when it compiles the first.
+ONEDNN_PRIMITIVES = "256"
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ def codec_to_keep(settings: Settings) -> str:
 
 def _matcher(bundle: Bundle, settings: Settings, codec: str, cache_mib: int = 0) -> Matcher:
     torch.set_num_threads(settings.torch_threads)
+    # Its own 1,024 grow by 300 MiB for an hour: one for each size of matrix that a batch brings.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", ONEDNN_PRIMITIVES)
     device = resolve_device(settings.device)
     # On a CPU the nodes are where they are scored.
     cache_mib = 0 if device == "cpu" else cache_mib

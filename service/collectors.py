@@ -32,6 +32,11 @@ class _Scrape(Collector):
         yield GaugeMetricFamily(
             "sightline_draining", "1 once the service was told to stop.", self._running.drain.begun
         )
+        yield CounterMetricFamily(
+            "sightline_log_lines_lost",
+            "Lines of the log that nobody took in time, or that couldn't be written.",
+            0 if self._running.log is None else self._running.log.lost,
+        )
         yield from _pools(self._running)
         yield from _device_cache(collection.matcher.device_cache())
         yield from _index(collection.index.stats())

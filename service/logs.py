@@ -7,17 +7,31 @@ text has the fields in its message.
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
+
+from service.log_queue import LogQueue, standard_error
 
 LogFormat = Literal["text", "json"]
 
 
-def configure(level: str, log_format: LogFormat) -> None:
-    """Sends everything that is logged, and Python's warnings, to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+@contextmanager
+def written(level: str, log_format: LogFormat, descriptor: int | None = None) -> Iterator[LogQueue]:
+    """Everything that is logged meanwhile, and Python's warnings, are lines of standard error.
+
+    At the end what is queued is written, also after an error. descriptor: of another file.
+    """
+    to = standard_error() if descriptor is None else descriptor
+    lines = LogQueue(JsonLines() if log_format == "json" else TextLines(), to)
+    logging.basicConfig(level=level.upper(), handlers=[lines], force=True)
     logging.captureWarnings(True)
+    try:
+        yield lines
+    finally:
+        logging.captureWarnings(False)
+        logging.getLogger().removeHandler(lines)
+        lines.finish()
 
 
 class TextLines(logging.Formatter):
@@ -54,6 +68,9 @@ class JsonLines(logging.Formatter):
         told |= getattr(record, "fields", {})
         if record.exc_info:
             told["traceback"] = self.formatException(record.exc_info)
+        elif record.exc_text:
+            # From the queue, which keeps text instead of what was raised.
+            told["traceback"] = record.exc_text
         # Only ASCII, so that no line separator of any reader is left in a line.
         return json.dumps(told, default=str)
 

@@ -1,8 +1,8 @@
 """What every request passes: its id, its size, where it comes from, and headers that protect.
 
-Plain ASGI, outermost first: `Watch` of watching.py (metrics, traces), `AccessLog` of access_log.py,
-`Envelope` (request id, security headers, the last resort for errors), `Guard` of guard.py (keys),
-`Gate` (host name, other sites, body size).
+Plain ASGI, outermost first: `Watch` of watching.py (metrics, log, traces), `Envelope` (request id,
+security headers, the last resort for errors), `Guard` of guard.py (keys), `Gate` (host name, other
+sites, body size).
 """
 
 import logging

@@ -24,6 +24,7 @@ from service.collection import Collection, open_collection
 from service.draining import Drain
 from service.encode import encode_pictures, encode_texts
 from service.ingest import Outcome, Prepared, store
+from service.log_queue import LogQueue
 from service.pool import BoundedPool
 from service.queries import Direction
 from service.question import Given, has_picture, question_of, read_question
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Running:
-    """What hangs on the app while it serves. spans: None where nothing is traced."""
+    """What hangs on the app while it serves.
+
+    spans: None where nothing is traced. log: None where somebody else writes it.
+    """
 
     collection: Collection
     encoders: BoundedPool
@@ -47,6 +51,7 @@ class Running:
     searchers: BoundedPool
     writer: BoundedPool
     spans: "Spans | None" = None
+    log: LogQueue | None = None
     drain: Drain = field(default_factory=Drain)
     started: float = field(default_factory=time.monotonic)
 
@@ -105,13 +110,14 @@ class Running:
 
 
 @contextmanager
-def run(settings: Settings) -> Iterator[Running]:
+def run(settings: Settings, log: LogQueue | None = None) -> Iterator[Running]:
     """Opens everything and closes it in order: first the work, then what it works on.
 
-    Raises what `open_collection` raises, and StartError when traces are wanted and can't be made.
+    log: where lines are written, if that may lose some. Raises what `open_collection` raises, and
+    StartError when traces are wanted and can't be made.
     """
     with tracing() as spans, open_collection(settings) as collection:
-        running = running_on(collection, spans)
+        running = running_on(collection, spans, log)
         try:
             yield running
         finally:
@@ -119,7 +125,9 @@ def run(settings: Settings) -> Iterator[Running]:
                 pool.close()
 
 
-def running_on(collection: Collection, spans: "Spans | None" = None) -> Running:
+def running_on(
+    collection: Collection, spans: "Spans | None" = None, log: LogQueue | None = None
+) -> Running:
     """A service with idle pools on an open collection."""
     settings, retry = collection.settings, collection.settings.retry_after_s
     encoders = BoundedPool("encoding", settings.encoder_workers, settings.encoder_queue, retry)
@@ -139,6 +147,7 @@ def running_on(collection: Collection, spans: "Spans | None" = None) -> Running:
         searchers=BoundedPool("searching", settings.search_workers, settings.search_queue, retry),
         writer=BoundedPool("writing", 1, settings.write_queue, retry),
         spans=spans,
+        log=log,
     )
 
 

@@ -32,38 +32,42 @@ def serve(settings: Settings, prepare: Callable[[Collection], None], announce: A
     address once everything is loaded. Raises StartError when the address is taken or the
     keys are damaged, and what opening the collection raises: all before anything is served.
     """
-    logs.configure(settings.log_level, settings.log_format)
-    keyring = read_keyring(settings)
-    with bound_socket(settings.host, settings.port) as listener, run(settings) as running:
-        prepare(running.collection)
-        server = DrainingServer(
-            uvicorn.Config(
-                create_app(settings, nullcontext(running), keyring),
-                loop="uvloop",
-                http=limited_protocol(settings.client_timeout_s),
-                ws="none",
-                lifespan="on",
-                # Our own (access_log.py) knows routes and keys, and leaves out what was asked.
-                access_log=False,
-                log_config=None,
-                log_level="warning",
-                server_header=False,
-                timeout_graceful_shutdown=settings.shutdown_grace_s,
-            ),
-            running.drain,
-            settings.drain_delay_s,
-        )
-        # uvicorn puts these aside while it runs, and repeats the signal that stopped it once it has
-        # finished; with its own handler in their place that does no more harm.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, server.handle_exit)
-        # What is loaded now stays until the end: 300,000 objects of torch's that a full collection
-        # would walk again and again, for a tenth of a second with every thread waiting.
-        gc.collect()
-        gc.freeze()
-        listener.listen(BACKLOG)
-        announce(address_of(listener))
-        server.run(sockets=[listener])
+    with logs.written(settings.log_level, settings.log_format) as log:
+        keyring = read_keyring(settings)
+        with (
+            bound_socket(settings.host, settings.port) as listener,
+            run(settings, log) as running,
+        ):
+            prepare(running.collection)
+            server = DrainingServer(
+                uvicorn.Config(
+                    create_app(settings, nullcontext(running), keyring),
+                    loop="uvloop",
+                    http=limited_protocol(settings.client_timeout_s),
+                    ws="none",
+                    lifespan="on",
+                    # Our own (access_log.py) knows routes and keys, and leaves out what was asked.
+                    access_log=False,
+                    log_config=None,
+                    log_level="warning",
+                    server_header=False,
+                    timeout_graceful_shutdown=settings.shutdown_grace_s,
+                ),
+                running.drain,
+                settings.drain_delay_s,
+            )
+            # uvicorn puts these aside while it runs, and repeats the signal that stopped it once it
+            # has finished; with its own handler in their place that does no more harm.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, server.handle_exit)
+            # What is loaded now stays until the end: 300,000 objects of torch's that a full
+            # collection would walk again and again, for a tenth of a second with every thread
+            # waiting.
+            gc.collect()
+            gc.freeze()
+            listener.listen(BACKLOG)
+            announce(address_of(listener))
+            server.run(sockets=[listener])
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

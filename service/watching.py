@@ -1,4 +1,4 @@
-"""The outermost middleware: every request is counted, timed and traced, refused ones too."""
+"""The outermost middleware: each request is counted, timed, logged and traced, refused ones too."""
 
 import time
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import access_log
 from service.running import Running
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -15,7 +16,7 @@ HUNG_UP = 499
 
 
 class Watch:
-    """Tells `Metrics`, and `Spans` if there are, the route, method and status of each request.
+    """Tells `Metrics`, the log, and `Spans` if there are, what came of each request.
 
     routes: all there are. They are looked through for requests that were refused before one was
     chosen, and for files.
@@ -33,13 +34,15 @@ class Watch:
             return
         # Routing changes the scope.
         asked = dict(scope)
-        status = HUNG_UP
+        status: int | None = None
+        sent = 0
         begun = time.perf_counter()
 
         async def send_and_note(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
+            sent += len(message.get("body", b""))
             await send(message)
 
         spans = running.spans
@@ -51,9 +54,10 @@ class Watch:
                 method = scope["method"] if scope["method"] in METHODS else None
                 route = scope.get("route") or self._route_of(asked)
                 template: str | None = getattr(route, "path", None)
-                running.collection.metrics.request(template, method, status, took)
+                access_log.tell(scope, status, sent, took)
+                running.collection.metrics.request(template, method, status or HUNG_UP, took)
                 if spans is not None and span is not None:
-                    spans.answered(span, scope, method, template, status)
+                    spans.answered(span, scope, method, template, status or HUNG_UP)
 
     def _route_of(self, asked: Scope) -> BaseRoute | None:
         matches = (route for route in self._routes if route.matches(asked)[0] is not Match.NONE)

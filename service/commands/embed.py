@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service.commands.options import AsJson, Bundle, DeviceName, settings_from, tell
+from service.commands.options import AsJson, Bundle, DeviceName, left_out, settings_from, tell
 
 EXAMPLE = "sightline embed --data flickr8k --out embeddings"
 
@@ -19,7 +19,10 @@ def embed(
     device: DeviceName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write embeddings as .npy, a FAISS index each as .faiss, and ids as .jsonl."""
+    """Write embeddings as .npy, a FAISS index each as .faiss, and ids as .jsonl.
+
+    Exit status 3: something couldn't be read and was left out, the rest is written.
+    """
     settings = settings_from(bundle=bundle, device=device)
 
     from service import embedding
@@ -33,3 +36,4 @@ def embed(
     else:
         tell(done.errors)
         typer.echo(f"{done.images:,} pictures and {done.texts:,} texts in {out}")
+    left_out(done.errors)

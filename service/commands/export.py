@@ -49,15 +49,16 @@ def export(
             f"{out} is a bundle already; --force replaces it", param_hint="--out"
         )
 
-    from model.export import export_run
+    from model.export import Edition, export_run
     from model.run import read_run
 
     trained = read_run(run)
     if data is not None:
         trained = replace(trained, data=data)
     told = "" if note is None else note.read_text(encoding="utf-8").strip()
+    edition = Edition(name, told, compact, served_views)
     with progress("captions scored") as advance:
-        fingerprint = export_run(trained, out, name, told, compact, served_views, advance)
+        fingerprint = export_run(trained, out, edition, advance)
     if as_json:
         typer.echo(json.dumps({"bundle": str(out), "fingerprint": fingerprint}))
     else:

@@ -14,6 +14,7 @@ from service.commands.options import (
     DeviceName,
     Key,
     Url,
+    left_out,
     one_of,
     settings_from,
     tell,
@@ -40,6 +41,8 @@ def index(
 
     What is there already is recognised by its content, so a run that was stopped can be repeated.
     A file that can't be read is reported and left out.
+
+    Exit status: 0 all is stored; 3 something was left out, the rest is stored; 1 nothing is stored.
     """
     one_of(data_dir, url)
     settings = settings_from(data_dir=data_dir, bundle=bundle, device=device, codec=codec)
@@ -78,3 +81,4 @@ def index(
         typer.echo("{new:,} new, {known:,} already there, {failed:,} failed".format(**counts))
     if counts["failed"] and not counts["new"] + counts["known"]:
         raise typer.Exit(1)
+    left_out(report.errors)

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from service.settings import Codec, Device, Settings
 
 MOST_ERRORS_SHOWN = 20
+# Exit status of a command that did all but a part; restic's number for it, too.
+INCOMPLETE = 3
 
 Bundle = Annotated[
     Path | None, typer.Option("--bundle", help="Folder of the trained model.", show_default=False)
@@ -68,6 +70,12 @@ def tell(errors: Sequence[tuple[str, str]]) -> None:
         typer.echo(f"{name}: {words}", err=True)
     if len(errors) > MOST_ERRORS_SHOWN:
         typer.echo(f"and {len(errors) - MOST_ERRORS_SHOWN:,} more (--json lists all)", err=True)
+
+
+def left_out(errors: Sequence[tuple[str, str]]) -> None:
+    """Ends a command that has done the rest of its work; does nothing if nothing was left out."""
+    if errors:
+        raise typer.Exit(INCOMPLETE)
 
 
 def _finding(found: Any) -> str:

@@ -1,4 +1,9 @@
-"""Is it up, is it ready, what does it hold; tags; and the page."""
+"""Is it up, is it ready, what does it hold; tags; and the page.
+
+A service whose pools are full is ready all the same, and tells how full they are. So what watches
+it waits for no pool: `readyz`, `stats` and `metrics` are no coroutines, and since they read the
+disk, the framework runs them on threads beside the pools.
+"""
 
 import time
 from dataclasses import asdict
@@ -39,12 +44,12 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", tags=["operations"])
-async def readyz(service: Service) -> Readiness:
+def readyz(service: Service) -> Readiness:
     """The model and the index are loaded and answer, and nobody told the service to stop."""
     if service.drain.begun:
         raise DrainingError("the service was told to stop; send new requests elsewhere")
     collection = service.collection
-    stats = await service.searchers.run(collection.index.stats)
+    stats = collection.index.stats()
     return Readiness(
         model=collection.matcher.name,
         fingerprint=collection.matcher.fingerprint,
@@ -60,10 +65,10 @@ async def readyz(service: Service) -> Readiness:
 
 
 @router.get("/stats", tags=["operations"])
-async def stats(service: Service) -> Stats:
+def stats(service: Service) -> Stats:
     """Counts, sizes, and how busy the pools are."""
     collection = service.collection
-    found = await service.searchers.run(collection.index.stats)
+    found = collection.index.stats()
     return Stats(
         version=__version__,
         model=collection.matcher.name,
@@ -87,5 +92,4 @@ def metrics(service: Service) -> Response:
 
     It waits for no queue, so it answers when all of them are full.
     """
-    # Not a coroutine: the framework runs it on a thread beside the pools, since it reads the disk.
     return Response(exposition(service), media_type=CONTENT_TYPE_PLAIN_0_0_4)

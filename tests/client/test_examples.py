@@ -12,6 +12,7 @@ import pytest
 from service.app import create_app
 from service.settings import Settings
 from tests.helpers import Server, jpeg
+from tests.needs import lacks
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 API = ROOT / "docs" / "api.md"
@@ -37,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_curl_examples_run(server: Server, folder: Path) -> None:
     curl = shutil.which("curl")
     if curl is None:
-        pytest.skip("curl is missing: install it to run the examples of docs/api.md")
+        lacks("curl is missing: install it to run the examples of docs/api.md")
     strict = folder / "bin" / "curl"
     strict.parent.mkdir()
     strict.write_text(f'#!/bin/sh\nexec "{curl}" --fail-with-body "$@"\n')

@@ -10,6 +10,7 @@ import pytest
 
 from tests.index.conftest import Opener
 from tests.index.samples import DIMENSION, FINGERPRINT, record
+from tests.needs import lacks
 
 ROOT = Path(__file__).parents[2]
 START = f"""
@@ -83,7 +84,7 @@ with opened() as index:
 def may_mount() -> None:
     """Skips where this process may not mount a file system for itself."""
     if shutil.which("unshare") is None:
-        pytest.skip("there is no unshare, to mount a file system with")
+        lacks("unshare is missing, to mount a file system with")
     done = subprocess.run(
         ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True
     )

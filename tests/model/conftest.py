@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model.bundle import Bundle, load_bundle
-from model.export import export_run
+from model.export import Edition, export_run
 from model.matcher import Matcher
 from model.run import Run, train_run
 from tests.model.samples import PRECOMPUTED_RUN, write_captioned_folder, write_precomputed_folder
@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, precomputed_folder: Path) 
 def trained_bundle(tmp_path_factory: pytest.TempPathFactory, trained: Run) -> Bundle:
     """What that run exports."""
     folder = tmp_path_factory.mktemp("exported") / "bundle"
-    export_run(trained, folder, "tiny")
+    export_run(trained, folder, Edition("tiny"))
     return load_bundle(folder)
 
 

@@ -1,5 +1,7 @@
 """Our six layers are all-MiniLM-L6-v2."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from tokenizers import Tokenizer
 
 from model import bert
 from model.pretrained import MINILM_TOKENIZER, MINILM_WEIGHTS
+from tests import needs
 
 SENTENCES = (
     "a man rides a bicycle",
@@ -49,7 +52,7 @@ def test_sentences_of_one_meaning_are_nearer_than_others(whole: torch.Tensor) ->
 
 
 def test_hugging_face_computes_the_same(whole: torch.Tensor) -> None:
-    transformers = pytest.importorskip("transformers", reason="needs transformers to compare with")
+    transformers: Any = needs.module("transformers")
     network = transformers.BertModel.from_pretrained(
         MINILM_WEIGHTS.locate().parent, local_files_only=True
     ).eval()

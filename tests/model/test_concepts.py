@@ -15,7 +15,7 @@ from model.bundle import Bundle, load_bundle
 from model.coding import code_pictures, code_texts, score_all
 from model.concepts import Concepts, concept_names, name_embeddings
 from model.config import ModelConfig, RegionConfig, RunConfig, TextConfig
-from model.export import export_run
+from model.export import Edition, export_run
 from model.matcher import Matcher
 from model.picture import decode
 from model.regions import extractor, served_extractor
@@ -94,7 +94,7 @@ def bundle(
     request: pytest.FixtureRequest, trained: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
     folder = tmp_path_factory.mktemp("exported") / "bundle"
-    export_run(trained, folder, "concepts", compact=request.param)
+    export_run(trained, folder, Edition("concepts", compact=request.param))
     return load_bundle(folder)
 
 

@@ -12,7 +12,7 @@ from model.bundle import Bundle, load_bundle
 from model.coding import code_pictures
 from model.dataset import read_split
 from model.errors import ConfigError, DataError
-from model.export import best_network, export_run
+from model.export import Edition, best_network, export_run
 from model.matcher import Matcher
 from model.run import Run, train_run
 from tests.model.conftest import ignore, quiet
@@ -62,7 +62,7 @@ def test_the_bank_holds_as_many_as_were_asked_for(trained: Run, trained_bundle: 
 def test_the_card_says_what_was_measured_and_what_it_is_bad_at(
     trained: Run, tmp_path: Path
 ) -> None:
-    export_run(trained, tmp_path / "bundle", "tiny")
+    export_run(trained, tmp_path / "bundle", Edition("tiny"))
     card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
     report = json.loads((tmp_path / "bundle" / "report.json").read_text(encoding="utf-8"))
     assert card.startswith("# tiny\n")
@@ -75,7 +75,9 @@ def test_the_card_says_what_was_measured_and_what_it_is_bad_at(
 def test_the_card_tells_what_was_noted_of_the_training_data(trained: Run, tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     noted = "They were painted for these tests."
-    export_run(trained, tmp_path / "bundle", "tiny", noted, progress=lambda *s: steps.append(s))
+    export_run(
+        trained, tmp_path / "bundle", Edition("tiny", noted), progress=lambda *s: steps.append(s)
+    )
     card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
     assert noted in card.split("## Training data")[1].split("##")[0]
     assert steps[-1] == (60, 60)
@@ -87,14 +89,16 @@ def test_one_validation_picture_is_too_few(tmp_path: Path) -> None:
         PRECOMPUTED_RUN, data, tmp_path / "run", tmp_path / "cache", False, quiet, ignore
     )
     with pytest.raises(DataError, match="dev: one picture is too few"):
-        export_run(run, tmp_path / "bundle", "tiny")
+        export_run(run, tmp_path / "bundle", Edition("tiny"))
     assert not (tmp_path / "bundle").exists()
 
 
 def test_exporting_twice_gives_the_same_fingerprint(
     trained: Run, trained_bundle: Bundle, tmp_path: Path
 ) -> None:
-    assert export_run(trained, tmp_path / "again", "other name") == trained_bundle.fingerprint
+    assert (
+        export_run(trained, tmp_path / "again", Edition("other name")) == trained_bundle.fingerprint
+    )
 
 
 def test_a_run_without_a_finished_epoch_is_refused(trained: Run, tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_pictures_trained_exported_loaded_and_asked(captioned_folder: Path, tmp_
     run = train_run(
         GRID_RUN, captioned_folder, tmp_path / "run", tmp_path / "cache", False, quiet, ignore
     )
-    fingerprint = export_run(run, tmp_path / "bundle", "drawings")
+    fingerprint = export_run(run, tmp_path / "bundle", Edition("drawings"))
     bundle = load_bundle(tmp_path / "bundle")
     assert (bundle.fingerprint, bundle.name) == (fingerprint, "drawings")
     matcher = Matcher(bundle)
@@ -136,7 +140,7 @@ def test_pictures_trained_exported_loaded_and_asked(captioned_folder: Path, tmp_
     found = matcher.score(text, "text", first, [picture.arrays for picture in pictures])
     assert np.isfinite(found.total).all()
     assert len(matcher.explain(text.arrays, pictures[0].arrays).words) == 8
-    export_run(run, tmp_path / "two", "drawings", served_views=2)
+    export_run(run, tmp_path / "two", Edition("drawings", served_views=2))
     two = load_bundle(tmp_path / "two")
     assert (bundle.config.regions.served_views, two.config.regions.served_views) == (1, 2)
     assert two.fingerprint != fingerprint, "the same weights give other vectors"
@@ -144,13 +148,13 @@ def test_pictures_trained_exported_loaded_and_asked(captioned_folder: Path, tmp_
 
 def test_views_that_a_model_has_not_are_refused(trained: Run, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="served_views and tuned: only for a grid"):
-        export_run(trained, tmp_path / "bundle", "tiny", served_views=2)
+        export_run(trained, tmp_path / "bundle", Edition("tiny", served_views=2))
 
 
 def test_a_compact_bundle_is_measured_as_it_is_read_and_takes_a_fraction(
     trained: Run, trained_bundle: Bundle, tmp_path: Path
 ) -> None:
-    export_run(trained, tmp_path / "compact", "tiny", compact=True)
+    export_run(trained, tmp_path / "compact", Edition("tiny", compact=True))
     compact = load_bundle(tmp_path / "compact")
     served, exported = compact.network().state_dict(), best_network(trained, compact=True)
     for name, value in exported.state_dict().items():

@@ -12,7 +12,7 @@ import torch
 from model.bundle import Bundle, load_bundle
 from model.config import RunConfig, TextConfig
 from model.errors import BundleError
-from model.export import export_run
+from model.export import Edition, export_run
 from model.matcher import Encoded, Matcher
 from model.report import split_report
 from model.run import Run, train_run
@@ -54,7 +54,7 @@ def trained(
     run = train_run(
         config, captioned_folder, folder / "run", folder / "cache", False, quiet, ignore
     )
-    export_run(run, folder / "bundle", "explained tower")
+    export_run(run, folder / "bundle", Edition("explained tower"))
     return Trained(kind, tower, run, folder / "bundle", load_bundle(folder / "bundle"))
 
 

@@ -18,14 +18,12 @@ from model.alignment import Alignment, Assignment, Directions, Nodes
 from model.errors import ConfigError, PackedNodesError
 from model.fused import MOST_NODES, FusedScorer, Layer, variants
 from model.packed_nodes import PackedNodes, pack_in_float16, pack_in_four_bits, pack_nodes
+from tests import needs
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL_VARIANTS = variants()[:-1]
 Kind = Literal["image", "text"]
 
-needs_kernel = pytest.mark.skipif(
-    not KERNEL_VARIANTS, reason="the kernel wasn't built: no C++ compiler or no Python headers"
-)
 Layout = Literal["gram", "no gram", "four bits"]
 layouts = st.sampled_from(get_args(Layout))
 counts = st.sampled_from([1, 2, 3, 12, 16, 17, 36, 63, 64]) | st.integers(1, MOST_NODES)
@@ -286,8 +284,9 @@ def test_the_fastest_variant_is_the_default_and_torch_the_last() -> None:
     assert set(variants()) <= {"avx512-vnni", "avx2", "neon", "portable", "torch"}
 
 
-@needs_kernel
 def test_a_built_kernel_has_a_portable_variant() -> None:
+    if not KERNEL_VARIANTS:
+        needs.lacks("the kernel wasn't built: no C++ compiler or no Python headers")
     assert KERNEL_VARIANTS[-1] == "portable"
 
 
@@ -307,7 +306,7 @@ def test_without_a_kernel_torch_scores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_installing_goes_on_without_a_compiler(tmp_path: Path) -> None:
-    pytest.importorskip("setuptools")
+    needs.module("setuptools")
     nowhere = str(tmp_path / "no-compiler")
     folders = [f"--build-lib={tmp_path / 'lib'}", f"--build-temp={tmp_path / 'temp'}"]
     built = subprocess.run(

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
@@ -13,9 +12,10 @@ from torch.nn import functional
 
 from model.config import ModelConfig, RegionConfig
 from model.picture import fit
+from tests import needs
 from tests.model.samples import drawing, sizes
 
-transformers = pytest.importorskip("transformers", reason="needs the optional transformers")
+transformers: Any = needs.module("transformers")
 
 POSITIONS = 24
 VISION = {

@@ -124,7 +124,7 @@ def test_photos_are_indexed_once_with_captions(run: Any, photos: Path, tmp_path:
     arguments = ("index", photos, "--captions", photos / "captions.jsonl", "--json")
     status, out, _ = run(*arguments, "--data-dir", tmp_path / "d")
     report = json.loads(out)
-    assert status == 0
+    assert status == 3
     assert (report["files"], report["new"], report["known"], report["failed"]) == (4, 3, 0, 1)
     assert report["captioned"] == 2
     wrong = {Path(error["file"]).name: error["error"] for error in report["errors"]}
@@ -134,6 +134,23 @@ def test_photos_are_indexed_once_with_captions(run: Any, photos: Path, tmp_path:
     assert (report["new"], report["known"], report["failed"]) == (0, 3, 1)
     status, out, _ = run("verify", "--data-dir", tmp_path / "d", "--json")
     assert json.loads(out) == {"items": {"image": 3, "text": 3}, "problems": []}
+
+
+def test_what_is_left_out_is_told_by_the_exit_status(
+    run: Any, photos: Path, tmp_path: Path
+) -> None:
+    there = ("--data-dir", tmp_path / "d")
+    status, _, err = run("index", photos / "a.jpg", photos / "broken.jpg", *there)
+    assert (status, err.startswith("broken.jpg: ")) == (3, True)
+    # Nothing is new now, but what could be read is stored.
+    assert run("index", photos / "a.jpg", photos / "broken.jpg", *there)[0] == 3
+    assert run("index", photos / "a.jpg", *there)[0] == 0
+    captions = photos / "captions.jsonl"
+    assert run("index", photos / "a.jpg", "--captions", captions, *there)[0] == 3
+    captions.write_text(captions.read_text().splitlines()[0])
+    assert run("index", photos / "a.jpg", "--captions", captions, *there)[0] == 0
+    assert run("embed", "--data", photos, "--out", tmp_path / "embeddings")[0] == 0
+    assert "Exit status" in run("index", "--help")[1]
 
 
 def test_only_failures_are_a_failure(run: Any, photos: Path, tmp_path: Path) -> None:
@@ -152,7 +169,7 @@ def test_a_service_and_a_folder_answer_alike(
             "0 new, 3 already there, 1 failed\n",
         ):
             status, out, _ = run("index", photos, "--captions", captions, *place)
-            assert (status, out) == (0, expected)
+            assert (status, out) == (3, expected)
     for query in ("a dog", photos / "a.jpg"):
         _, here, _ = run("search", query, "--explain", "--json", "--data-dir", tmp_path / "d")
         _, there, _ = run("search", query, "--explain", "--json", "--url", server.url)
@@ -195,7 +212,7 @@ def test_a_key_goes_to_the_service_and_its_refusal_is_told(
 def test_embeddings_open_in_other_tools(run: Any, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "embeddings"
     status, _, err = run("embed", "--data", photos, "--out", out)
-    assert status == 0
+    assert status == 3
     assert "captions.jsonl:3" in err
     images, queries = np.load(out / "images.npy"), np.load(out / "texts_queries.npy")
     assert len(images) == 2

@@ -1,12 +1,16 @@
 """What a line of the log holds, in both formats."""
 
-import io
+import contextlib
 import json
 import logging
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import httpx
 import pytest
@@ -15,6 +19,8 @@ from service import logs
 from service.logs import JsonLines, TextLines
 from service.middleware import log as http_log
 from tests.helpers import app_of
+
+log = logging.getLogger("some.logger")
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -101,15 +107,110 @@ def root_as_it_was() -> Iterator[None]:
     root.setLevel(level)
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[BinaryIO]:
+    """What a log is written to, to be read from its beginning."""
+    with (tmp_path / "log").open("w+b", buffering=0) as opened:
+        yield opened
+
+
+def lines_of(file: BinaryIO) -> list[dict[str, Any]]:
+    file.seek(0)
+    return [json.loads(line) for line in file]
+
+
 @pytest.mark.usefixtures("root_as_it_was")
-def test_warnings_of_python_are_lines_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = io.StringIO()
-    monkeypatch.setattr("sys.stderr", written)
-    with warnings.catch_warnings():
-        logs.configure("info", "json")
+def test_warnings_of_python_are_lines_too(file: BinaryIO) -> None:
+    with warnings.catch_warnings(), logs.written("info", "json", file.fileno()):
         warnings.simplefilter("always")
         warnings.warn("be careful", UserWarning, stacklevel=1)
-        logging.captureWarnings(False)
-    told = json.loads(written.getvalue())
+    [told] = lines_of(file)
     assert told["logger"] == "py.warnings"
     assert "be careful" in told["message"]
+
+
+@pytest.mark.usefixtures("root_as_it_was")
+def test_what_is_written_is_all_that_was_said_when_it_was_said(file: BinaryIO) -> None:
+    counts = [1, 2]
+    with (
+        contextlib.suppress(ZeroDivisionError),
+        logs.written("info", "json", file.fileno()),
+    ):
+        fields = {"route": "/images/{id}", "key": None}
+        about = {"request_id": "the-one", "fields": fields}
+        log.info("counted %s, %d%%", counts, 5, extra=about)
+        counts.append(3)
+        log.debug("not wanted")
+        try:
+            1 / 0  # noqa: B018
+        except ZeroDivisionError:
+            log.exception("failed", extra=about)
+            raise
+    counted, failed = lines_of(file)
+    assert counted["message"] == "counted [1, 2], 5%"
+    assert failed["message"] == "failed"
+    for line in (counted, failed):
+        assert (line["request_id"], line["route"], line["key"]) == ("the-one", "/images/{id}", None)
+    assert failed["traceback"].startswith("Traceback")
+    assert failed["traceback"].endswith("ZeroDivisionError: division by zero")
+    assert "traceback" not in counted
+
+
+@pytest.mark.usefixtures("root_as_it_was")
+def test_text_has_its_traceback_once(file: BinaryIO) -> None:
+    with logs.written("info", "text", file.fileno()):
+        try:
+            1 / 0  # noqa: B018
+        except ZeroDivisionError:
+            log.exception("failed \udce9", extra={"request_id": "the-one"})
+    file.seek(0)
+    text = file.read().decode()
+    assert text.splitlines()[0].endswith(" ERROR some.logger: failed \\udce9 [the-one]")
+    assert text.count("Traceback") == text.count("ZeroDivisionError: division by zero") == 1
+
+
+@pytest.mark.usefixtures("root_as_it_was")
+def test_a_record_that_is_no_line_is_told_and_the_log_goes_on(file: BinaryIO) -> None:
+    with logs.written("info", "json", file.fileno()) as lines:
+        log.info("%d", "no number")
+        log.info("odd", extra={"fields": {("no", "name"): 1}})
+        log.info("fine")
+    assert [line["message"] for line in lines_of(file) if line["level"] == "info"] == ["fine"]
+    wrong = [line for line in lines_of(file) if line["level"] == "error"]
+    assert [line["message"] for line in wrong] == ["a line of some.logger can't be written"] * 2
+    assert all("TypeError" in line["traceback"] for line in wrong)
+    assert lines.lost == 0
+
+
+def test_a_file_that_took_the_place_of_a_closed_standard_error_is_left_alone(
+    tmp_path: Path,
+) -> None:
+    code = """
+import sys
+with open(sys.argv[1], "w") as file:
+    assert file.fileno() == 2
+    import logging
+    from service import logs
+    with logs.written("info", "text"):
+        logging.warning("not for this file")
+"""
+    done = subprocess.run(
+        ["sh", "-c", '"$@" 2>&-', "sh", sys.executable, "-c", code, str(tmp_path / "catalog")],
+        check=False,
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "catalog").read_bytes() == b""
+
+
+@pytest.mark.usefixtures("root_as_it_was")
+def test_every_line_is_written_in_its_order(file: BinaryIO) -> None:
+    def talk(name: str) -> None:
+        for number in range(500):
+            log.info("said", extra={"fields": {"by": name, "number": number}})
+
+    with logs.written("info", "json", file.fileno()) as lines, ThreadPoolExecutor(4) as threads:
+        list(threads.map(talk, "abcd"))
+    assert lines.lost == 0
+    for name in "abcd":
+        numbers = [line["number"] for line in lines_of(file) if line["by"] == name]
+        assert numbers == list(range(500))

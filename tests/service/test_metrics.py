@@ -221,7 +221,7 @@ async def test_it_tells_what_the_index_and_the_model_are(client: httpx.AsyncClie
     }
 
 
-async def test_what_stays_on_the_device_is_told(settings: Settings) -> None:
+def test_what_stays_on_the_device_is_told(settings: Settings) -> None:
     # What a GPU would do, on the CPU: torch scores float16, and may keep it in slots there too.
     kept = settings.model_copy(update={"codec": "float16"})
     bundle = load_bundle(settings.bundle)
@@ -237,7 +237,7 @@ async def test_what_stays_on_the_device_is_told(settings: Settings) -> None:
             for _ in range(3):
                 matcher.score(asking, kind, np.zeros(len(stored), np.float32), arrays)
         found = samples(exposition(running).decode())
-        told = (await stats(running)).device_cache
+        told = stats(running).device_cache
         for pool in running.pools.values():
             pool.close()
     assert value(found, "device_cache_used", kind="image") == told["image"].used == 2

@@ -101,6 +101,26 @@ async def test_a_full_queue_is_503_and_the_rest_goes_on(settings: Settings) -> N
         assert answered.status_code == 200
 
 
+@pytest.mark.parametrize("waiting", [0, 1], ids=["busy", "full"])
+async def test_what_watches_it_does_not_wait_behind_searches(
+    settings: Settings, waiting: int
+) -> None:
+    narrow = settings.model_copy(update={"search_workers": 1, "search_queue": 1})
+    async with client_of(narrow) as client, asyncio.timeout(30):
+        pool = app_of(client).state.running.searchers
+        gate = threading.Event()
+        held = [asyncio.ensure_future(pool.run(gate.wait)) for _ in range(1 + waiting)]
+        try:
+            await asyncio.sleep(0)
+            for path in ("/healthz", "/readyz", "/stats"):
+                assert (await client.get(path)).status_code == 200
+            stats = (await client.get("/stats")).json()
+            assert stats["queues"]["searching"] == {"workers": 1, "jobs": 1 + waiting, "limit": 2}
+        finally:
+            gate.set()
+        await asyncio.gather(*held)
+
+
 async def test_a_bulk_that_meets_a_full_queue_says_what_was_stored(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
