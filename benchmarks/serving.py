@@ -45,6 +45,8 @@ def server(folder: Path, together: int) -> Iterator[int]:
     environment = {
         **os.environ,
         "SIGHTLINE_ENCODE_BATCH_QUERIES": str(together),
+        # The captions come round again, and each is to count as new.
+        "SIGHTLINE_REMEMBERED_QUERIES": "0",
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "service", "serve", "--data-dir", str(folder), "--port", "0"]

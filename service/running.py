@@ -28,6 +28,7 @@ from service.log_queue import LogQueue
 from service.pool import BoundedPool
 from service.queries import Direction
 from service.question import Given, has_picture, question_of, read_question
+from service.remembering import Remembering
 from service.results import answer, to_json
 from service.search import Found, ask_of, search
 from service.settings import Settings
@@ -46,7 +47,7 @@ class Running:
 
     collection: Collection
     encoders: BoundedPool
-    sentences: Batcher[str, Encoded]
+    sentences: Remembering[str, Encoded]
     pictures: Batcher[Image, Encoded]
     searchers: BoundedPool
     writer: BoundedPool
@@ -133,14 +134,13 @@ def running_on(
     encoders = BoundedPool("encoding", settings.encoder_workers, settings.encoder_queue, retry)
     # On a CPU a batch of pictures takes as long as one after the other, and all wait for all.
     pictures_at_once = settings.encode_batch_pictures if collection.device == "cuda" else 1
+    sentences = Batcher(
+        encoders, partial(encode_texts, collection, to_store=False), settings.encode_batch_queries
+    )
     return Running(
         collection=collection,
         encoders=encoders,
-        sentences=Batcher(
-            encoders,
-            partial(encode_texts, collection, to_store=False),
-            settings.encode_batch_queries,
-        ),
+        sentences=Remembering(sentences.run, settings.remembered_queries),
         pictures=Batcher(
             encoders, partial(encode_pictures, collection, to_store=False), pictures_at_once
         ),

@@ -132,6 +132,14 @@ class Settings(BaseSettings):
         "for others.",
     )
 
+    remembered_queries: int = Field(
+        256,
+        ge=0,
+        le=100_000,
+        description="Sentences of searches that stay encoded, some 20 kB each, for further pages "
+        "and for the same words with other filters.",
+    )
+
     default_candidates: int = Field(
         100, ge=1, le=100_000, description="Candidates of the first stage when none are asked for."
     )
