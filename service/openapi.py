@@ -114,6 +114,8 @@ def _add_problems(method: str, path: str, operation: dict[str, Any]) -> None:
             responses[status] = _problem(description)
     elif operation.get("parameters"):
         responses["422"] = _problem(BODY_ERRORS["422"])
+    if operation.get("parameters"):
+        responses["414"] = _problem("The URL is over 64 KiB.")
     if ("{id}" in path and method != "put") or path in NAMING_ITEMS:
         responses["404"] = _problem("There is no item with this id, or no such model.")
     if path.startswith("/search/") and path != "/search/batch":

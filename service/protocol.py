@@ -59,6 +59,8 @@ class _Watch:
 
 class _LimitedProtocol(HttpToolsProtocol):
     window_s: float
+    # Before anything that could be one has come.
+    url = b""
     _received = 0
     _in_head = False
     _head_began = 0
@@ -84,6 +86,15 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._refuse(
                 431, "too-long", f"the headers are over the limit of {MAX_HEAD_BYTES:,} bytes"
             )
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what the parser can't read; it takes no URL that is longer than a head may be."""
+        if len(self.url) >= MAX_HEAD_BYTES:
+            self._refuse(
+                414, "too-long", f"the URL has {len(self.url):,} bytes, too many for a request"
+            )
+        else:
+            self._refuse(400, "no-http", "this is no HTTP/1.1, or its URL is none")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -131,6 +131,25 @@ def send_for_ever(connection: socket.socket, piece: bytes) -> None:
         connection.sendall(piece)
 
 
+def test_a_url_that_no_request_has_is_refused(impatient: Server) -> None:
+    with closing(connect(impatient)) as connection:
+        target = b"/tags?kind=".ljust(MAX_HEAD_BYTES, b"x")
+        connection.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = read_to_end(connection)
+    assert answer.startswith((b"HTTP/1.1 414 ", b"HTTP/1.1 431 "))
+    assert b"application/problem+json" in answer
+    assert b"65,536 bytes" in answer
+
+
+def test_what_is_no_http_is_refused_as_a_problem(impatient: Server) -> None:
+    for sent in (b"\x16\x03\x01 hello\r\n\r\n", b"GET http:// HTTP/1.1\r\n\r\n"):
+        with closing(connect(impatient)) as connection:
+            connection.sendall(sent)
+            answer = read_to_end(connection)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in answer
+
+
 def test_a_request_in_two_pieces_is_answered(impatient: Server) -> None:
     with closing(connect(impatient)) as connection:
         length = b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(JSON)
