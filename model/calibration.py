@@ -17,6 +17,8 @@ RIDGE = 1e-6
 CONSTANT = 1e-9
 # Of the queries that do have an answer, the share that may be told that nothing matches.
 FALSE_ALARMS = 0.05
+# Of what is surely excluded; and of scores that say next to nothing of probabilities.
+LEAST_SPARED, LEAST_SLOPE = 1e-6, 1.0
 
 
 class Logistic(BaseModel):
@@ -36,6 +38,14 @@ class Logistic(BaseModel):
         # Beyond +-30 a float32 probability is 0 or 1 anyway, and exp would overflow.
         result: np.ndarray = (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
         return result
+
+    def cost_of_excluded(self, probability: np.ndarray) -> np.ndarray:
+        """What a score loses where something excluded is shown with this probability, 0 or less.
+
+        ln(1 - p) / slope: then the match probability, while it is small, falls by the factor 1 - p.
+        """
+        spared = np.maximum(1 - probability.astype(np.float64), LEAST_SPARED)
+        return (np.log(spared) / max(self.slope, LEAST_SLOPE)).astype(np.float32)
 
 
 class Direction(BaseModel):

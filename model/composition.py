@@ -1,15 +1,18 @@
-"""Several sentences and pictures asked as one query: a weighted sum of what each alone would score.
+"""Several sentences and pictures asked as one query.
 
-For parts of weights w and global vectors v, and a = w / |sum w v|:
+For parts of weights w and global vectors v:
 
-    first stage = sum a * (first stage of the part)
-    total       = sum a * (total of the part)
+    first stage = sum a * (first stage of the part),  a = w / |sum of all w v|
+    total       = sum b * (total of the part), b = w / |sum of w v of what is asked for|,
+                  + ln(1 - P) / slope for each part that is excluded
     probability = product of P for each part asked for, and of 1 - P for each that is excluded
 
 The first stage is one inner product with the sum of the parts' own queries, so an index finds it.
-A part of the items' own kind has no fine layers, since none are trained between two sentences or
-two pictures: its total is its cosine with the weight of the global layer, and it has no
-probability.
+To rank by such a difference, too, would put first what is like neither: what an excluded sentence
+takes off is what its match probability P says (`calibration.py` has the slope). A part of the
+items' own kind has no fine layers, since none are trained between two sentences or two pictures:
+its total is its cosine with the weight of the global layer, and it has no probability, so if it is
+excluded its total counts b.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +24,8 @@ import numpy as np
 from model.alignment import SMALLEST
 from model.matcher import Encoded, Kind, Matcher, Scores
 
-# So that what is asked for always outweighs what is excluded, and a sentence that is asked for and
-# excluded at once leaves its own direction.
+# So that in the first stage what is asked for outweighs what is excluded, and a sentence that is
+# asked for and excluded at once leaves its own direction.
 EXCLUDED = -0.5
 VECTOR = "vector"
 
@@ -67,17 +70,14 @@ class Composition:
 
     def __init__(self, matcher: Matcher, parts: Sequence[Part], target: Kind) -> None:
         self._matcher = matcher
-        whole = sum(part.weight * part.encoded.query[:-1].astype(np.float64) for part in parts)
-        # A single part stays what it is, to the last bit.
-        length = max(float(np.linalg.norm(whole)), SMALLEST) if len(parts) > 1 else 1.0
-        shares = [(part, part.weight / length) for part in parts]
-        self._across = [(part, share) for part, share in shares if part.kind != target]
-        self._alike = [(part, share) for part, share in shares if part.kind == target]
-        queries = [share * part.encoded.query.astype(np.float64) for part, share in self._across]
+        self._across = [part for part in parts if part.kind != target]
+        self._alike = [part for part in parts if part.kind == target]
+        self._asked_length = _length([part for part in parts if part.weight > 0])
+        queries = [part.weight * part.encoded.query.astype(np.float64) for part in self._across]
         queries += [
-            share * part.encoded.query_same_kind.astype(np.float64) for part, share in self._alike
+            part.weight * part.encoded.query_same_kind.astype(np.float64) for part in self._alike
         ]
-        self.query: np.ndarray = np.sum(queries, axis=0).astype(np.float32)
+        self.query: np.ndarray = (np.sum(queries, axis=0) / _length(parts)).astype(np.float32)
 
     @property
     def can_be_reranked(self) -> bool:
@@ -87,20 +87,24 @@ class Composition:
     def score(
         self, query: Encoded, query_kind: Kind, first_stage: np.ndarray, candidates: Candidates
     ) -> Scores:
-        """All parts against candidates; every score is the weighted sum of the parts' scores."""
+        """All parts against candidates; the fine layers are those of what is asked for."""
         vectors = self._vectors(candidates)
         sums = np.zeros((5, len(candidates)), np.float64)
         probability = np.ones(len(candidates), np.float32)
-        for part, share in self._across:
+        for part in self._across:
             own = vectors @ part.encoded.query
             scores = self._matcher.score(part.encoded, part.kind, own, candidates)
+            probability *= _asked_or_excluded(scores.probability, part)
+            if part.weight < 0:
+                calibrated = self._matcher.direction(part.kind).total
+                sums[0] += calibrated.cost_of_excluded(scores.probability)
+                continue
             concept = np.zeros(len(candidates)) if scores.concept is None else scores.concept
             layers = (scores.total, scores.entity, scores.relation, scores.semantic, concept)
-            sums += share * np.stack(layers)
-            probability *= _asked_or_excluded(scores.probability, share)
-        for part, share in self._alike:
+            sums += part.weight / self._asked_length * np.stack(layers)
+        for part in self._alike:
             cosines = vectors @ part.encoded.query_same_kind
-            sums[0] += self._matcher.global_weight * share * cosines
+            sums[0] += self._matcher.global_weight * part.weight / self._asked_length * cosines
         total, entity, relation, semantic, concept = sums.astype(np.float32)
         return Scores(
             total=total,
@@ -123,11 +127,11 @@ class Composition:
         """Match probabilities of (n,) results that were not re-ranked."""
         vectors = self._vectors(candidates)
         probability = np.ones(len(candidates), np.float32)
-        for part, share in self._across:
+        for part in self._across:
             found = self._matcher.first_stage_probability(
                 part.encoded, part.kind, vectors @ part.encoded.query, candidates
             )
-            probability *= _asked_or_excluded(found, share)
+            probability *= _asked_or_excluded(found, part)
         return probability
 
     def _vectors(self, candidates: Candidates) -> np.ndarray:
@@ -135,5 +139,13 @@ class Composition:
         return np.array(stored, np.float32).reshape(-1, len(self.query))
 
 
-def _asked_or_excluded(probability: np.ndarray, share: float) -> np.ndarray:
-    return probability if share > 0 else 1 - probability
+def _length(parts: Sequence[Part]) -> float:
+    """Of the weighted sum of their global vectors; a single part stays what it is, to the bit."""
+    if len(parts) == 1 and parts[0].weight == 1:
+        return 1.0
+    whole = sum(part.weight * part.encoded.query[:-1].astype(np.float64) for part in parts)
+    return max(float(np.linalg.norm(whole)), SMALLEST)
+
+
+def _asked_or_excluded(probability: np.ndarray, part: Part) -> np.ndarray:
+    return probability if part.weight > 0 else 1 - probability

@@ -125,7 +125,7 @@ class Matcher:
 
     def no_match_below(self, query_kind: Kind) -> float:
         """A best probability under this says that nothing in the collection matches the query."""
-        return self._direction(query_kind).no_match_below
+        return self.direction(query_kind).no_match_below
 
     def encode_pictures(
         self, pictures: Sequence[Image.Image], to_store: bool = True
@@ -241,7 +241,7 @@ class Matcher:
             relation=scores["relation"],
             semantic=scores["semantic"],
             concept=scores.get(CONCEPT),
-            probability=self._direction(query_kind).total.probability(
+            probability=self.direction(query_kind).total.probability(
                 total, _word_counts(query, query_kind, candidates)
             ),
         )
@@ -262,7 +262,7 @@ class Matcher:
         candidates: Sequence[Mapping[str, np.ndarray]],
     ) -> np.ndarray:
         """Match probabilities of (n,) results that were not re-ranked."""
-        return self._direction(query_kind).first_stage.probability(
+        return self.direction(query_kind).first_stage.probability(
             first_stage, _word_counts(query, query_kind, candidates)
         )
 
@@ -308,7 +308,8 @@ class Matcher:
             (self.tags[i], float(probabilities[i])) for i in order if probabilities[i] >= at_least
         ]
 
-    def _direction(self, query_kind: Kind) -> Direction:
+    def direction(self, query_kind: Kind) -> Direction:
+        """What scores of queries of this kind mean."""
         calibration = self._scoring.calibration
         return calibration.text_to_image if query_kind == "text" else calibration.image_to_text
 

@@ -66,6 +66,22 @@ def test_probability_by_hand_and_at_the_ends() -> None:
     assert found.dtype == np.float32
 
 
+def test_what_is_excluded_costs_as_much_as_makes_the_match_as_unlikely() -> None:
+    logistic = Logistic(slope=8.0, words=0.0, bias=-9.0)
+    scores, shown = np.array([0.0, 0.1, 0.2, 0.3]), np.array([0.0, 0.2, 0.5, 0.9])
+    cost = logistic.cost_of_excluded(shown)
+    asked, both = (
+        logistic.probability(scores, ONE_WORD),
+        logistic.probability(scores + cost, ONE_WORD),
+    )
+    np.testing.assert_allclose(both, asked * (1 - shown), rtol=2e-3)
+    assert cost[0] == 0
+    # Sure to be shown, and scores that say nothing: still a number.
+    flat = Logistic(slope=0.0, words=0.0, bias=-1.0)
+    found = flat.cost_of_excluded(np.array([0.5, 1.0]))
+    np.testing.assert_allclose(found, np.log([0.5, 1e-6]), rtol=1e-5)
+
+
 @pytest.mark.parametrize("matches", [[False] * 4, [True] * 4, [False, False, True, True]])
 def test_one_sided_and_separable_data_give_finite_and_never_falling_probabilities(matches) -> None:
     scores = np.array([0.1, 0.2, 0.3, 0.4])

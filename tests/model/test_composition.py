@@ -1,4 +1,4 @@
-"""Queries of several parts: their scores are weighted sums of those of the parts."""
+"""Queries of several parts: sums of what is asked for, less what is likely excluded."""
 
 from collections.abc import Sequence
 
@@ -39,19 +39,23 @@ def alone(matcher: Matcher, query: Encoded, items: Sequence[Encoded]) -> Scores:
     return matcher.score(query, "text", own, [item.arrays for item in items])
 
 
-def test_scores_are_weighted_sums_of_the_parts(matcher: Matcher, pictures: list[Encoded]) -> None:
+def test_scores_are_sums_of_what_is_asked_for_less_what_is_excluded(
+    matcher: Matcher, pictures: list[Encoded]
+) -> None:
     dog, cat, shown = text(matcher, "a dog"), text(matcher, "a cat sleeps"), pictures[3]
     parts = [Part(dog, "text"), Part(shown, "image"), Part(cat, "text", EXCLUDED)]
     composed = Composition(matcher, parts, "image")
-    whole = dog.query[:-1] + shown.query[:-1] - 0.5 * cat.query[:-1]
-    length = np.linalg.norm(whole)
+    asked = dog.query[:-1] + shown.query[:-1]
+    whole = asked - 0.5 * cat.query[:-1]
+    length, asked_length = np.linalg.norm(whole), np.linalg.norm(asked)
     first_stage = vectors_of(pictures) @ composed.query
     found = composed.score(dog, "text", first_stage, arrays_of(pictures))
     of_dog, of_cat = alone(matcher, dog, pictures), alone(matcher, cat, pictures)
     cosines = vectors_of(pictures) @ shown.query_same_kind
-    total = of_dog.total + matcher.global_weight * cosines - 0.5 * of_cat.total
-    assert np.allclose(found.total, total / length, atol=1e-5)
-    assert np.allclose(found.entity, (of_dog.entity - 0.5 * of_cat.entity) / length, atol=1e-5)
+    total = (of_dog.total + matcher.global_weight * cosines) / asked_length
+    cost = np.log(1 - of_cat.probability) / matcher.direction("text").total.slope
+    assert np.allclose(found.total, total + cost, atol=1e-5)
+    assert np.allclose(found.entity, of_dog.entity / asked_length, atol=1e-5)
     assert np.allclose(found.global_, vectors_of(pictures)[:, :-1] @ whole / length, atol=1e-5)
     own = vectors_of(pictures) @ dog.query, vectors_of(pictures) @ cat.query
     assert np.allclose(first_stage, (own[0] + cosines - 0.5 * own[1]) / length, atol=1e-5)
@@ -74,6 +78,23 @@ def test_what_is_asked_for_and_excluded_at_once_is_still_asked_for(
     dog = text(matcher, "a dog")
     both = [Part(dog, "text"), Part(dog, "text", EXCLUDED)]
     assert np.allclose(Composition(matcher, both, "image").query, dog.query, atol=1e-6)
+
+
+def test_between_items_of_one_kind_half_of_the_likeness_is_taken_off(
+    matcher: Matcher, pictures: list[Encoded]
+) -> None:
+    shown, excluded = pictures[3], pictures[5]
+    parts = [Part(shown, "image"), Part(text(matcher, "a dog"), "text")]
+    without = Composition(matcher, parts, "image")
+    composed = Composition(matcher, [*parts, Part(excluded, "image", EXCLUDED)], "image")
+    first = vectors_of(pictures) @ composed.query
+    found = composed.score(parts[1].encoded, "text", first, arrays_of(pictures))
+    plain = without.score(parts[1].encoded, "text", first, arrays_of(pictures))
+    cosines = vectors_of(pictures) @ excluded.query_same_kind
+    length = np.linalg.norm(shown.query[:-1] + parts[1].encoded.query[:-1])
+    cost = 0.5 * matcher.global_weight * cosines / length
+    assert np.allclose(found.total, plain.total - cost, atol=1e-5)
+    assert np.array_equal(found.probability, plain.probability)
 
 
 def test_no_candidates_have_no_scores(matcher: Matcher) -> None:

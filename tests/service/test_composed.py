@@ -2,11 +2,13 @@
 
 import base64
 import json
+import math
 from typing import Any
 
 import httpx
 import pytest
 
+from model.toy import LOGISTIC
 from tests.helpers import file_of, jpeg, photo
 
 pytestmark = pytest.mark.anyio
@@ -81,15 +83,18 @@ async def test_nothing_found_is_no_match(client: httpx.AsyncClient) -> None:
     assert (await ask(client, "text-to-text", query="a dog"))["no_match"] is True
 
 
-async def test_an_excluded_sentence_takes_away_half_of_its_score(filled: httpx.AsyncClient) -> None:
+async def test_an_excluded_sentence_costs_what_its_probability_says(
+    filled: httpx.AsyncClient,
+) -> None:
     dog = by_id(await ask(filled, "text-to-image", query="a dog"))
     cat = by_id(await ask(filled, "text-to-image", query="a cat sleeps"))
     both = by_id(await ask(filled, "text-to-image", query="a dog", exclude="a cat sleeps"))
-    scales = {both[id_]["score"] / (dog[id_]["score"] - 0.5 * cat[id_]["score"]) for id_ in dog}
-    assert max(scales) == pytest.approx(min(scales), rel=2e-3)
     for id_, result in both.items():
-        expected = dog[id_]["probability"] * (1 - cat[id_]["probability"])
-        assert result["probability"] == pytest.approx(expected, abs=1e-4)
+        spared = 1 - cat[id_]["probability"]
+        expected = dog[id_]["score"] + math.log(spared) / LOGISTIC.slope
+        assert result["score"] == pytest.approx(expected, abs=1e-4)
+        assert result["probability"] == pytest.approx(dog[id_]["probability"] * spared, abs=1e-4)
+        assert result["stage_scores"]["entity"] == dog[id_]["stage_scores"]["entity"]
 
 
 def by_id(found: dict[str, Any]) -> dict[str, Any]:
