@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200, help="of the writing index")
     parser.add_argument("--server-kills", type=int, default=10, help="of the server")
     parser.add_argument("--seconds", type=float, default=60, help="of searches beside writes")
-    parser.add_argument("--contract-cases", type=int, default=350, help="for each operation")
+    parser.add_argument("--contract-cases", type=int, default=400, help="for each operation")
     parser.add_argument("--damaged-files", type=int, default=5000, help="that are uploaded")
     parser.add_argument("--busy-seconds", type=float, default=1200, help="of clients over HTTP")
     parser.add_argument("--busy-clients", type=int, default=16)
