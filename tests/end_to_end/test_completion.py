@@ -14,6 +14,8 @@ import pytest
 
 SECONDS = 30.0
 TO_THE_LINE_START = "\x01"
+# Until it is there, the terminal itself takes what is typed, and knows no completion.
+PROMPT = r"\r\n\$ "
 
 
 class Shell:
@@ -47,17 +49,17 @@ class Shell:
         self._send("bind 'set show-all-if-ambiguous on'; bind 'set completion-query-items 0'\n")
         self._send("bind 'set page-completions off'; bind 'set enable-bracketed-paste off'\n")
         self._send('eval "$(_SIGHTLINE_COMPLETE=source_bash sightline)"; echo re""ady\n')
-        self._read_until(r"\nready")
+        self._read_until(r"\nready" + PROMPT)
 
     def completed(self, typed: str) -> str:
         """What the line is after a tab."""
         self._send(f"{typed}\t{TO_THE_LINE_START}echo '<''\x05''>'\n")
-        return self._read_until(r"\n<(.*?)>\r")[1].strip()
+        return self._read_until(r"\n<(.*?)>" + PROMPT)[1].strip()
 
     def offered(self, typed: str) -> set[str]:
         """What a tab offers where several things are possible."""
         self._send(f"{typed}\t\x15echo e''nd\n")
-        before = self._read_until(r"\nend\r")
+        before = self._read_until(r"\nend" + PROMPT)
         return set(before.string[: before.start()].split())
 
     def close(self) -> None:

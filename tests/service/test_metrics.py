@@ -161,7 +161,7 @@ async def test_searches_are_timed_by_direction_and_step(client: httpx.AsyncClien
         await client.put(f"/images/{seed}", files={"image": ("a.jpg", jpeg(seed), "image/jpeg")})
     query = {"query": "a brown dog"}
     answer = (await client.post("/search/text-to-image", json=query)).json()
-    late = (await client.post("/search/text-to-image", json={**query, "deadline_ms": 1})).json()
+    late = (await client.post("/search/text-to-image", json={**query, "deadline_ms": 0.001})).json()
     queries = {"queries": [{"search": "text-to-text", **query}] * 2}
     await client.post("/search/batch", json=queries)
     found = await scrape(client)
