@@ -28,6 +28,7 @@ from model.fusion import Fusion
 from model.judging import calibrate, calibration_report, judge, short_queries
 from model.network import Network
 from model.progress import Progress, silent, silent_named
+from model.ranks import training_device
 from model.recall import Recall
 from model.run import TRAINING_SPLIT, Run, training_data, validation_split
 from model.text_trunk import text_trunk
@@ -60,21 +61,24 @@ def export_run(run: Run, out: Path, edition: Edition, progress: Progress = silen
     if edition.served_views is not None:
         run = replace(run, config=with_served_views(run.config, edition.served_views))
     torch.set_num_threads(run.config.training.threads)
-    network = best_network(run, edition.compact)
+    device = training_device(run.config.training.device)
+    network = best_network(run, edition.compact).to(device)
     hubness = run.config.hubness
     # As it will be read back: what is measured here is what will be served.
-    bank = from_arrays(to_arrays(run_bank(run, network), edition.compact))
+    bank = from_arrays(to_arrays(run_bank(run, network).to("cpu"), edition.compact))
     validation = validation_split(run.data)
-    data = training_data(run.config, run.knowledge, validation, run.cache, None, silent_named)
+    data = training_data(
+        run.config, run.knowledge, validation, run.cache, None, silent_named, device
+    )
     pictures, texts = code_pictures(network, data.features), code_texts(network, data.texts)
     raw, with_bank = score_pairs(
-        network, pictures, texts, validation.owners, bank, hubness.beta, progress
+        network, pictures, texts, validation.owners, bank.to(device), hubness.beta, progress
     )
     if len(validation.examples) < 2:
         raise DataError(f"{validation.name}: one picture is too few to fit and measure on")
     fitted = fit_fusion(raw, with_bank, hubness.strengths)
     pairs, fusion, strength = fitted.pairs, fitted.fusion, fitted.strength
-    trunk = text_trunk(run.config.model, run.knowledge.vocabulary)
+    trunk = text_trunk(run.config.model, run.knowledge.vocabulary, device)
     short = code_texts(network, trunk(short_queries(validation)))
     judged = judge(network, validation, pictures, texts, short, pairs, fusion, strength)
     calibration = calibrate(judged)
@@ -99,7 +103,7 @@ def export_run(run: Run, out: Path, edition: Edition, progress: Progress = silen
     return write_bundle(
         out,
         edition.name,
-        network,
+        network.to("cpu"),
         scoring,
         run.knowledge.vocabulary,
         run.knowledge.tags,
@@ -124,13 +128,18 @@ def best_network(run: Run, compact: bool = False) -> Network:
 
 
 def run_bank(run: Run, network: Network) -> Bank:
-    """The query bank of a run: its training captions and pictures, coded by the network."""
+    """The query bank of a run: its training captions and pictures, coded by the network, where
+    that is.
+    """
+    device = str(next(network.parameters()).device)
     training, hubness = read_split(run.data, TRAINING_SPLIT), run.config.hubness
     pictures = draw_rows(len(training.examples), hubness.global_pictures)
     captions = draw_rows(len(training.captions), hubness.global_captions)
-    arrays = picture_arrays(run.config.model, training.only(pictures), run.cache, None, silent)
+    arrays = picture_arrays(
+        run.config.model, training.only(pictures), run.cache, None, silent, device
+    )
     texts = caption_arrays(
-        run.config.model, run.knowledge.vocabulary, training.captions, run.cache, silent
+        run.config.model, run.knowledge.vocabulary, training.captions, run.cache, silent, device
     )
     return draw(
         code_pictures(network, arrays), code_texts(network, [texts[i] for i in captions]), hubness

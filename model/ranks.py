@@ -91,16 +91,24 @@ class ManyRanks(Ranks):
         self.agree([0.0])
 
 
-@contextmanager
-def ranks(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Ranks]:
-    """The ranks of this run: those that `torchrun` started, or one alone.
+def training_device(device: Literal["auto", "cpu", "cuda"]) -> str:
+    """The device that `training.device` comes to on this machine, "cpu" or "cuda".
 
     Raises ConfigError when a GPU is asked for and there is none.
     """
     usable = torch.cuda.is_available()
     if device == "cuda" and not usable:
         raise ConfigError("training.device is cuda, but torch finds no usable GPU")
-    kind = "cuda" if usable and device != "cpu" else "cpu"
+    return "cuda" if usable and device != "cpu" else "cpu"
+
+
+@contextmanager
+def ranks(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Ranks]:
+    """The ranks of this run: those that `torchrun` started, or one alone.
+
+    Raises ConfigError as `training_device` does.
+    """
+    kind = training_device(device)
     if not distributed.is_available() or not distributed.is_torchelastic_launched():
         yield Ranks(kind)
         return

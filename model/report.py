@@ -62,7 +62,12 @@ def split_report(
         raise ConfigError(f"folds: {folds} of {len(examples.examples)} pictures")
     network, scoring = bundle.network().to(device), bundle.scoring
     arrays = picture_arrays(
-        bundle.config, examples, cache, None, lambda done, total: progress("pictures", done, total)
+        bundle.config,
+        examples,
+        cache,
+        None,
+        lambda done, total: progress("pictures", done, total),
+        device,
     )
     captions = caption_arrays(
         bundle.config,
@@ -70,6 +75,7 @@ def split_report(
         examples.captions,
         cache,
         lambda done, total: progress("captions", done, total),
+        device,
     )
     pictures, texts = code_pictures(network, arrays), code_texts(network, captions)
     raw, bank = score_pairs(
@@ -86,7 +92,7 @@ def split_report(
         evaluation_rows(part, scoring.fusion, scoring.strength, candidates)
         for part in (in_folds(pairs, folds) if folds > 1 else [])
     ]
-    trunk = text_trunk(bundle.config, bundle.vocabulary)
+    trunk = text_trunk(bundle.config, bundle.vocabulary, device)
     short = code_texts(network, trunk(short_queries(examples)))
     judged = judge(
         network, examples, pictures, texts, short, pairs, scoring.fusion, scoring.strength

@@ -86,8 +86,8 @@ def train_run(
         views = config.training.views
         with joined.first_goes_first():
             prepared = (
-                training_data(config, knowledge, training, cache, views, progress),
-                training_data(config, knowledge, validation, cache, None, progress),
+                training_data(config, knowledge, training, cache, views, progress, joined.device),
+                training_data(config, knowledge, validation, cache, None, progress, joined.device),
             )
         trainer = Trainer(config, knowledge, *prepared, out, joined)
         if joined.first:
@@ -133,13 +133,19 @@ def training_data(
     cache: Path,
     views: int | None,
     progress: NamedProgress,
+    device: str = "cpu",
 ) -> TrainingData:
-    """A split with its trunk arrays, computed where the cache has none.
+    """A split with its trunk arrays, computed on the device where the cache has none.
 
     views: how many to train on; None for what is served.
     """
     features = picture_arrays(
-        config.model, split, cache, views, lambda done, all_: progress("pictures", done, all_)
+        config.model,
+        split,
+        cache,
+        views,
+        lambda done, all_: progress("pictures", done, all_),
+        device,
     )
     texts = caption_arrays(
         config.model,
@@ -147,6 +153,7 @@ def training_data(
         split.captions,
         cache,
         lambda done, all_: progress("captions", done, all_),
+        device,
     )
     return TrainingData(split, features, texts)
 

@@ -67,16 +67,22 @@ class PictureArrays:
 
 
 def picture_arrays(
-    config: ModelConfig, split: Split, cache: Path, views: int | None, progress: Progress
+    config: ModelConfig,
+    split: Split,
+    cache: Path,
+    views: int | None,
+    progress: Progress,
+    device: str = "cpu",
 ) -> PictureArrays:
     """What the pictures of a split are encoded from; precomputed features have one view.
 
-    views: how many to train on; None for what is served, whose views are averaged. Raises
-    DataError where the split's pictures are not of the configuration's kind.
+    views: how many to train on; None for what is served, whose views are averaged. device: where
+    the trunk makes what the cache lacks. Raises DataError where the split's pictures are not of
+    the configuration's kind.
     """
     if config.regions.kind != "precomputed":
         made_by = served_extractor if views is None else extractor
-        filled = FeatureCache(cache, made_by(config), split.examples, views or 1)
+        filled = FeatureCache(cache, made_by(config, device), split.examples, views or 1)
         return PictureArrays(str(cache), filled.fill(progress), np.arange(len(split.examples)))
     regions = split.regions
     if regions is None:
@@ -98,23 +104,24 @@ def caption_arrays(
     captions: Sequence[str],
     cache: Path,
     progress: Progress,
+    device: str = "cpu",
 ) -> list[TrunkText]:
     """Trunk texts of all captions; what pretrained networks gave is kept in the cache."""
-    words = _words(config, vocabulary, captions, cache, progress)
+    words = _words(config, vocabulary, captions, cache, progress, device)
     if config.first_stage != "tower":
         return words
-    return with_embeddings(words, _embeddings(config, captions, cache, progress))
+    return with_embeddings(words, _embeddings(config, captions, cache, progress, device))
 
 
 def _embeddings(
-    config: ModelConfig, captions: Sequence[str], cache: Path, progress: Progress
+    config: ModelConfig, captions: Sequence[str], cache: Path, progress: Progress, device: str
 ) -> np.ndarray:
     name = json.dumps([tower_fingerprint(config.regions), *captions])
     file = cache / f"text-tower-{hashlib.sha256(name.encode()).hexdigest()[:16]}.npy"
     if file.is_file():
         kept: np.ndarray = np.load(file)
         return kept
-    tower = TextTower(config)
+    tower = TextTower(config, device)
     embeddings = np.empty((len(captions), config.dimension), dtype=np.float16)
     for start in range(0, len(captions), TEXT_BATCH):
         part = captions[start : start + TEXT_BATCH]
@@ -133,6 +140,7 @@ def _words(
     captions: Sequence[str],
     cache: Path,
     progress: Progress,
+    device: str,
 ) -> list[TrunkText]:
     if config.text.kind == "vocabulary":
         return word_trunk(config.text, vocabulary)(captions)
@@ -140,7 +148,7 @@ def _words(
     file = cache / f"text-minilm-{hashlib.sha256(name.encode()).hexdigest()[:16]}.npz"
     if file.is_file():
         return _unpack(file)
-    trunk = word_trunk(config.text, vocabulary)
+    trunk = word_trunk(config.text, vocabulary, device)
     texts: list[TrunkText] = []
     for start in range(0, len(captions), TEXT_BATCH):
         texts += trunk(captions[start : start + TEXT_BATCH])
