@@ -11,7 +11,7 @@ from tests.index.samples import DIMENSION, SMALL, eventually, record
 
 
 def test_live_queries_are_answered_exactly_as_well(open_index: Opener) -> None:
-    index = open_index(plan=SMALL)
+    index = open_index(device="cpu", plan=SMALL)
     index.upsert([record(f"i{n:03d}", seed=n) for n in range(300)])
     eventually(lambda: index.stats()["segments"]["image"]["main_rows"] == 300)
     assert index.stats()["measured_recall"] == {}
@@ -35,7 +35,7 @@ def test_more_lists_are_probed_when_live_queries_need_them(open_index: Opener) -
     vectors = 5 * rng.standard_normal((20, DIMENSION))[rng.integers(20, size=2000)]
     vectors = (vectors + rng.standard_normal(vectors.shape)).astype(np.float32)
     vectors[:, -1] = 0.1 * rng.random(2000)
-    index = open_index(plan=plan)
+    index = open_index(device="cpu", plan=plan)
     index.upsert([record(f"i{n:04d}", vector=vector) for n, vector in enumerate(vectors)])
 
     def facts() -> dict:
@@ -53,11 +53,11 @@ def test_more_lists_are_probed_when_live_queries_need_them(open_index: Opener) -
     eventually(raised)
     after = facts()["nprobe"]
     index.close()
-    assert open_index(plan=plan).stats()["segments"]["image"]["nprobe"] == after
+    assert open_index(device="cpu", plan=plan).stats()["segments"]["image"]["nprobe"] == after
 
 
 def test_a_collection_that_is_searched_exactly_has_nothing_to_measure(open_index: Opener) -> None:
-    index = open_index(plan=Plan(exact_answer_every_s=0.0))
+    index = open_index(device="cpu", plan=Plan(exact_answer_every_s=0.0))
     index.upsert([record("a")])
     for _ in range(5):
         index.search("image", np.ones((1, DIMENSION), np.float32), 1)

@@ -31,7 +31,7 @@ def test_searches_let_go_of_the_vectors_that_they_read(
 ) -> None:
     monkeypatch.setattr(Reads, "MOST", 100)
     # No answers in the background, which let go of what they read, too.
-    index = open_index(plan=replace(SMALL, exact_answer_every_s=3600))
+    index = open_index(device="cpu", plan=replace(SMALL, exact_answer_every_s=3600))
     index.upsert(GIVEN)
     eventually(lambda: index.stats()["segments"]["image"]["main_rows"] == 60)
     query = np.ones((1, DIMENSION), np.float32)

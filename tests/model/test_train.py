@@ -101,7 +101,7 @@ def test_training_longer_recalls_what_was_learned(tmp_path: Path) -> None:
 
 def states(folder: Path) -> dict[str, Any]:
     return {
-        name: torch.load(folder / "run" / f"{name}.pt", weights_only=True)
+        name: torch.load(folder / "run" / f"{name}.pt", map_location="cpu", weights_only=True)
         for name in ("best", "checkpoint")
     }
 
