@@ -1,6 +1,7 @@
 """What HTTP adds to a search, and what encoding waiting sentences together gives.
 
 usage: serving.py [--data FOLDER] [--split val] [--pictures 300] [--clients 16] [--seconds 8]
+                  [--device cpu]
 
 Loads pictures of a captioned split and asks captions in-process, one after the other. Then two
 servers have the same collection: one encodes the sentences that wait together, one encodes them one
@@ -40,10 +41,11 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
 @contextmanager
-def server(folder: Path, together: int) -> Iterator[int]:
+def server(folder: Path, together: int, device: str) -> Iterator[int]:
     """The port of a server that encodes so many waiting sentences together."""
     environment = {
         **os.environ,
+        "SIGHTLINE_DEVICE": device,
         "SIGHTLINE_ENCODE_BATCH_QUERIES": str(together),
         # The captions come round again, and each is to count as new.
         "SIGHTLINE_REMEMBERED_QUERIES": "0",
@@ -108,6 +110,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     options = parser.parse_args()
     try:
         examples = read_split(options.data, options.split).examples[: options.pictures]
@@ -116,13 +119,16 @@ def main() -> None:
     captions = [caption for example in examples for caption in example.captions]
     with tempfile.TemporaryDirectory() as name:
         folder, copy = Path(name) / "data", Path(name) / "copy"
-        with open_collection(Settings(data_dir=folder, device="cpu")) as collection:
+        with open_collection(Settings(data_dir=folder, device=options.device)) as collection:
             load(collection, examples)
             medians(collection, captions[:20], rerank=True)
             inside = medians(collection, captions[:200], rerank=True)["total"]
         shutil.copytree(folder, copy)
         together = Settings().encode_batch_queries
-        with server(folder, together) as batching, server(copy, 1) as alone:
+        with (
+            server(folder, together, options.device) as batching,
+            server(copy, 1, options.device) as alone,
+        ):
             client = Client(batching)
             for caption in captions[:20]:
                 client.ask(caption)
