@@ -1,8 +1,9 @@
 """The node layers of one query with many packed candidates, by the kernel in `model/kernel/`.
 
 The scores are those of `model/alignment.py`. The kernel is optional: where it wasn't built, for
-items of more than 64 nodes, for float16 and on a GPU, `variant="torch"` asks the alignment itself,
-of candidates that are copied to its device for each query, or are there already (`resident.py`).
+items of more than 64 nodes, for float16 and where a GPU is to score, `variant="torch"` asks the
+alignment itself, of candidates that are copied to its device for each query, or are there already
+(`resident.py`).
 """
 
 import sys

@@ -84,8 +84,8 @@ class Matcher:
     ) -> None:
         """codec: one of `codecs.CODECS`. half: whether to encode in bfloat16 (`half.py`), None for
         where that is quicker. device_cache_mib: memory on the device for nodes that stay there
-        between queries, used where torch scores. Raises ConfigError for another codec, and where
-        the device hasn't that memory.
+        between queries; a GPU scores if it has some, or if the kernel can't. Raises ConfigError for
+        another codec, and where the device hasn't that memory.
         """
         self.fingerprint, self.name, self.tags = bundle.fingerprint, bundle.name, bundle.tags
         self.config, self.report = bundle.config, bundle.report
@@ -99,7 +99,8 @@ class Matcher:
         self._concept_names = concept_names() if bundle.config.concepts else ()
         self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device, half)
         self._codec = make_codec(codec, bundle.bank)
-        scored_by = _variant(bundle.config, device, codec)
+        wanted = device != "cpu" and device_cache_mib > 0
+        scored_by = TORCH if wanted else _variant(bundle.config, codec)
         budget = device_cache_mib if scored_by == TORCH else 0
         self._pools = pools_within(budget, bundle.config, self._codec, device)
         self._scorer = FusedScorer(self._network.alignment, scored_by, self._pools)
@@ -344,12 +345,10 @@ class Matcher:
         return torch.from_numpy(stacked).to(self._device)
 
 
-def _variant(config: ModelConfig, device: str, codec: str) -> str:
+def _variant(config: ModelConfig, codec: str) -> str:
     """What scores: the fastest kernel here, if it can read what the model and the codec make."""
     most = max(config.keep, config.relations, config.text.max_words)
-    if device != "cpu" or codec == "float16" or most > MOST_NODES:
-        return TORCH
-    return variant()
+    return TORCH if codec == "float16" or most > MOST_NODES else variant()
 
 
 def _each(nodes: Nodes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
