@@ -22,13 +22,14 @@ def route_of(scope: Scope) -> str | None:
     return f"{mounted}/*" if mounted else None
 
 
-def tell(scope: Scope, status: int | None, sent: int, seconds: float) -> None:
+def tell(scope: Scope, route: str | None, status: int | None, sent: int, seconds: float) -> None:
     """Logs a request that is over.
 
-    status: None where nothing was answered. sent: bytes of the answer's body.
+    route: what `route_of` said, or where the request would have gone; None for nowhere. status:
+    None where nothing was answered. sent: bytes of the answer's body.
     """
     state = scope.get("state", {})
-    route, key = route_of(scope), state.get("key_name")
+    key = state.get("key_name")
     fields = {
         "method": scope["method"],
         "route": route,

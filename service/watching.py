@@ -54,7 +54,8 @@ class Watch:
                 method = scope["method"] if scope["method"] in METHODS else None
                 route = scope.get("route") or self._route_of(asked)
                 template: str | None = getattr(route, "path", None)
-                access_log.tell(scope, status, sent, took)
+                logged = access_log.route_of(scope) or template
+                access_log.tell(scope, logged, status, sent, took)
                 running.collection.metrics.request(template, method, status or HUNG_UP, took)
                 if spans is not None and span is not None:
                     spans.answered(span, scope, method, template, status or HUNG_UP)

@@ -70,6 +70,15 @@ async def test_a_request_has_one_line_with_its_route(
     }
 
 
+async def test_a_refused_request_is_logged_with_the_route_it_was_for(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        answer = await client.delete("/images/nobody", headers={"Host": "elsewhere.example"})
+    [line] = access_lines(caplog)
+    assert (answer.status_code, line["status"], line["route"]) == (421, 421, "/images/{id}")
+
+
 async def test_an_unexpected_error_has_its_traceback_as_a_member(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
