@@ -39,13 +39,17 @@ class Logistic(BaseModel):
         result: np.ndarray = (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).astype(np.float32)
         return result
 
-    def cost_of_excluded(self, probability: np.ndarray) -> np.ndarray:
+    def cost_of_excluded(self, asked: np.ndarray, excluded: np.ndarray) -> np.ndarray:
         """What a score loses where something excluded is shown with this probability, 0 or less.
 
-        ln(1 - p) / slope: then the match probability, while it is small, falls by the factor 1 - p.
+        asked: the match probability p that belongs to the score, 0 where there is none. The score
+        falls to where its probability is p (1 - P), so that results are ranked by what they are
+        said to be: (logit(p (1 - P)) - logit(p)) / slope, which is ln(1 - P) / slope for a small p.
         """
-        spared = np.maximum(1 - probability.astype(np.float64), LEAST_SPARED)
-        return (np.log(spared) / max(self.slope, LEAST_SLOPE)).astype(np.float32)
+        spared = np.maximum(1 - excluded.astype(np.float64), LEAST_SPARED)
+        missed = np.maximum(1 - asked.astype(np.float64), LEAST_SPARED)
+        cost = np.log(spared) + np.log(missed) - np.log(1 - (1 - missed) * spared)
+        return (cost / max(self.slope, LEAST_SLOPE)).astype(np.float32)
 
 
 class Direction(BaseModel):

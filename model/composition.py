@@ -4,12 +4,12 @@ For parts of weights w and global vectors v:
 
     first stage = sum a * (first stage of the part),  a = w / |sum of all w v|
     total       = sum b * (total of the part), b = w / |sum of w v of what is asked for|,
-                  + ln(1 - P) / slope for each part that is excluded
+                  less what each part that is excluded costs
     probability = product of P for each part asked for, and of 1 - P for each that is excluded
 
 The first stage is one inner product with the sum of the parts' own queries, so an index finds it.
 To rank by such a difference, too, would put first what is like neither: what an excluded sentence
-takes off is what its match probability P says (`calibration.py` has the slope). A part of the
+takes off is what its match probability P says (`Logistic.cost_of_excluded`). A part of the
 items' own kind has no fine layers, since none are trained between two sentences or two pictures:
 its total is its cosine with the weight of the global layer, and it has no probability, so if it is
 excluded its total counts b.
@@ -91,17 +91,22 @@ class Composition:
         vectors = self._vectors(candidates)
         sums = np.zeros((5, len(candidates)), np.float64)
         probability = np.ones(len(candidates), np.float32)
+        excluded: list[tuple[Part, np.ndarray]] = []
         for part in self._across:
             own = vectors @ part.encoded.query
             scores = self._matcher.score(part.encoded, part.kind, own, candidates)
-            probability *= _asked_or_excluded(scores.probability, part)
             if part.weight < 0:
-                calibrated = self._matcher.direction(part.kind).total
-                sums[0] += calibrated.cost_of_excluded(scores.probability)
+                excluded.append((part, scores.probability))
                 continue
+            probability *= scores.probability
             concept = np.zeros(len(candidates)) if scores.concept is None else scores.concept
             layers = (scores.total, scores.entity, scores.relation, scores.semantic, concept)
             sums += part.weight / self._asked_length * np.stack(layers)
+        # What is only asked to be like a picture has no probability to fall from.
+        asked = probability if len(excluded) < len(self._across) else np.zeros_like(probability)
+        for part, shown in excluded:
+            sums[0] += self._matcher.direction(part.kind).total.cost_of_excluded(asked, shown)
+            asked, probability = asked * (1 - shown), probability * (1 - shown)
         for part in self._alike:
             cosines = vectors @ part.encoded.query_same_kind
             sums[0] += self._matcher.global_weight * part.weight / self._asked_length * cosines

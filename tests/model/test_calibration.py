@@ -68,18 +68,19 @@ def test_probability_by_hand_and_at_the_ends() -> None:
 
 def test_what_is_excluded_costs_as_much_as_makes_the_match_as_unlikely() -> None:
     logistic = Logistic(slope=8.0, words=0.0, bias=-9.0)
-    scores, shown = np.array([0.0, 0.1, 0.2, 0.3]), np.array([0.0, 0.2, 0.5, 0.9])
-    cost = logistic.cost_of_excluded(shown)
-    asked, both = (
-        logistic.probability(scores, ONE_WORD),
-        logistic.probability(scores + cost, ONE_WORD),
-    )
-    np.testing.assert_allclose(both, asked * (1 - shown), rtol=2e-3)
+    scores, shown = np.array([0.0, 0.3, 1.1, 1.5, 1.8]), np.array([0.0, 0.2, 0.5, 0.9, 0.7])
+    asked = logistic.probability(scores, ONE_WORD)
+    cost = logistic.cost_of_excluded(asked, shown)
+    both = logistic.probability(scores + cost, ONE_WORD)
+    np.testing.assert_allclose(both, asked * (1 - shown), rtol=1e-4)
     assert cost[0] == 0
+    unknown = logistic.cost_of_excluded(np.zeros(5), shown)
+    np.testing.assert_allclose(unknown, np.log(1 - shown) / 8, rtol=1e-5)
     # Sure to be shown, and scores that say nothing: still a number.
     flat = Logistic(slope=0.0, words=0.0, bias=-1.0)
-    found = flat.cost_of_excluded(np.array([0.5, 1.0]))
-    np.testing.assert_allclose(found, np.log([0.5, 1e-6]), rtol=1e-5)
+    found = flat.cost_of_excluded(np.array([0.0, 0.0, 1.0]), np.array([0.5, 1.0, 1.0]))
+    np.testing.assert_allclose(found[:2], np.log([0.5, 1e-6]), rtol=1e-5)
+    assert np.isfinite(found).all()
 
 
 @pytest.mark.parametrize("matches", [[False] * 4, [True] * 4, [False, False, True, True]])

@@ -53,7 +53,8 @@ def test_scores_are_sums_of_what_is_asked_for_less_what_is_excluded(
     of_dog, of_cat = alone(matcher, dog, pictures), alone(matcher, cat, pictures)
     cosines = vectors_of(pictures) @ shown.query_same_kind
     total = (of_dog.total + matcher.global_weight * cosines) / asked_length
-    cost = np.log(1 - of_cat.probability) / matcher.direction("text").total.slope
+    calibrated = matcher.direction("text").total
+    cost = calibrated.cost_of_excluded(of_dog.probability, of_cat.probability)
     assert np.allclose(found.total, total + cost, atol=1e-5)
     assert np.allclose(found.entity, of_dog.entity / asked_length, atol=1e-5)
     assert np.allclose(found.global_, vectors_of(pictures)[:, :-1] @ whole / length, atol=1e-5)

@@ -90,8 +90,9 @@ async def test_an_excluded_sentence_costs_what_its_probability_says(
     cat = by_id(await ask(filled, "text-to-image", query="a cat sleeps"))
     both = by_id(await ask(filled, "text-to-image", query="a dog", exclude="a cat sleeps"))
     for id_, result in both.items():
-        spared = 1 - cat[id_]["probability"]
-        expected = dog[id_]["score"] + math.log(spared) / LOGISTIC.slope
+        asked, spared = dog[id_]["probability"], 1 - cat[id_]["probability"]
+        fallen = math.log(asked * spared / (1 - asked * spared)) - math.log(asked / (1 - asked))
+        expected = dog[id_]["score"] + fallen / LOGISTIC.slope
         assert result["score"] == pytest.approx(expected, abs=1e-4)
         assert result["probability"] == pytest.approx(dog[id_]["probability"] * spared, abs=1e-4)
         assert result["stage_scores"]["entity"] == dog[id_]["stage_scores"]["entity"]
