@@ -146,7 +146,7 @@ class HubnessConfig(_Section):
 
 
 class TrainingConfig(_Section):
-    """How a model is trained; `configs/quality/tuned-full.toml` gave the shipped bundle."""
+    """How a model is trained; `configs/quality/tuned-large.toml` gave the shipped bundle."""
 
     epochs: int = Field(7, ge=1)
     patience: int = Field(3, ge=1, description="epochs without a better val rsum before stopping")

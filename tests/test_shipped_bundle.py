@@ -84,7 +84,7 @@ def best(
     [
         ("a cat", "a mug on a desk", "cat-and-mug", "tabby-cat"),
         ("a man", "a man in a suit", "officer", "photographer"),
-        ("a tower", "a pagoda with a roof", "pagoda", "radio-tower"),
+        ("a tower", "a pagoda", "pagoda", "radio-tower"),
     ],
 )
 def test_what_is_excluded_falls_behind(
@@ -100,8 +100,10 @@ def test_what_is_excluded_falls_behind(
     plain, without = best(matcher, gallery, asked), best(matcher, gallery, asked, excluded)
     assert plain[shows_it] > 0.2
     assert without[shows_it] < plain[shows_it] / 2
-    # And nothing comes first for being like neither.
-    assert next(iter(without.values())) > 0.9 * max(without.values())
+    # And they come in the order of what they are said to be: nothing is first for being like
+    # neither.
+    probabilities = np.array(list(without.values()))
+    assert (np.diff(probabilities) < 1e-4).all()
     assert without[spared] > plain[spared] / 2
     assert all(without[photo] <= plain[photo] for photo in plain)
 
@@ -118,7 +120,7 @@ def test_a_picture_and_a_sentence_find_what_is_like_either(
 
 
 @pytest.mark.parametrize(
-    ("photo", "like_it"), [("tabby-cat", "cat-and-mug"), ("inventor", "officer")]
+    ("photo", "like_it"), [("tabby-cat", "cat-and-mug"), ("officer", "inventor")]
 )
 def test_a_photo_is_most_like_one_of_its_kind(
     gallery: tuple[list[str], list[Encoded]], photo: str, like_it: str
