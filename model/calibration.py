@@ -48,8 +48,9 @@ class Logistic(BaseModel):
         """
         spared = np.maximum(1 - excluded.astype(np.float64), LEAST_SPARED)
         missed = np.maximum(1 - asked.astype(np.float64), LEAST_SPARED)
-        cost = np.log(spared) + np.log(missed) - np.log(1 - (1 - missed) * spared)
-        return (cost / max(self.slope, LEAST_SLOPE)).astype(np.float32)
+        logits = np.log(spared) + np.log(missed) - np.log(1 - (1 - missed) * spared)
+        cost: np.ndarray = (logits / max(self.slope, LEAST_SLOPE)).astype(np.float32)
+        return cost
 
 
 class Direction(BaseModel):
