@@ -22,6 +22,7 @@ from model.coding import code_pictures, code_texts, score_all
 from model.dataset import read_split
 from model.errors import DataError
 from model.evaluate import PairScores, score_pairs
+from model.network import Network
 from model.picture import decode
 from model.regions import served_extractor
 from model.text_trunk import text_trunk
@@ -57,7 +58,7 @@ def main() -> None:
         network, pictures, texts, split.owners, bundle.bank, scoring.beta, lambda *_: None
     )
     pairs = bank.offsets(raw, scoring.fusion)
-    far_pictures, far_texts = gallery(bundle)
+    far_pictures, far_texts = gallery(bundle, network)
     asked = score_all(network.alignment, pictures, far_texts)
     shown = score_all(network.alignment, far_pictures, texts)
     # A query needs no offset of its own.
@@ -95,9 +96,9 @@ def main() -> None:
     )
 
 
-def gallery(bundle: Bundle) -> tuple[Codes, Codes]:
+def gallery(bundle: Bundle, network: Network) -> tuple[Codes, Codes]:
     """The sample gallery's photos, and its captions, coded."""
-    shown, network = photos(), bundle.network()
+    shown = photos()
     seen = served_extractor(bundle.config).trunk([decode(photo.read()) for photo in shown])
     trunk = text_trunk(bundle.config, bundle.vocabulary)
     sentences = [caption for photo in shown for caption in photo.captions]

@@ -103,8 +103,8 @@ def _living(
 
 
 def _gpu() -> Callable[[Any], Any]:
-    """Moves an index to the first GPU, each time with the same scratch memory and streams: FAISS
-    takes a gigabyte and a half for them on a large one, which is slow to do for each copy.
+    """Moves an index to the first GPU, each time with the same scratch memory and streams, for
+    which FAISS takes a gigabyte and a half on a large one.
     """
     resources = faiss.StandardGpuResources()
     return lambda index: faiss.index_cpu_to_gpu(resources, 0, index)

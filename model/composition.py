@@ -103,10 +103,11 @@ class Composition:
             layers = (scores.total, scores.entity, scores.relation, scores.semantic, concept)
             sums += part.weight / self._asked_length * np.stack(layers)
         # What is only asked to be like a picture has no probability to fall from.
-        asked = probability if len(excluded) < len(self._across) else np.zeros_like(probability)
+        is_known = len(excluded) < len(self._across)
         for part, shown in excluded:
+            asked = probability if is_known else np.zeros_like(probability)
             sums[0] += self._matcher.direction(part.kind).total.cost_of_excluded(asked, shown)
-            asked, probability = asked * (1 - shown), probability * (1 - shown)
+            probability = probability * (1 - shown)
         for part in self._alike:
             cosines = vectors @ part.encoded.query_same_kind
             sums[0] += self._matcher.global_weight * part.weight / self._asked_length * cosines

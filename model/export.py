@@ -28,7 +28,7 @@ from model.fusion import Fusion
 from model.judging import calibrate, calibration_report, judge, short_queries
 from model.network import Network
 from model.progress import Progress, silent, silent_named
-from model.ranks import training_device
+from model.ranks import measuring_device
 from model.recall import Recall
 from model.run import TRAINING_SPLIT, Run, training_data, validation_split
 from model.text_trunk import text_trunk
@@ -61,7 +61,7 @@ def export_run(run: Run, out: Path, edition: Edition, progress: Progress = silen
     if edition.served_views is not None:
         run = replace(run, config=with_served_views(run.config, edition.served_views))
     torch.set_num_threads(run.config.training.threads)
-    device = training_device(run.config.training.device)
+    device = measuring_device(run.config.training.device)
     network = best_network(run, edition.compact).to(device)
     hubness = run.config.hubness
     # As it will be read back: what is measured here is what will be served.

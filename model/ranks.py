@@ -102,6 +102,13 @@ def training_device(device: Literal["auto", "cpu", "cuda"]) -> str:
     return "cuda" if usable and device != "cpu" else "cpu"
 
 
+def measuring_device(device: Literal["auto", "cpu", "cuda"]) -> str:
+    """Where a finished run is encoded and measured: where it trained, or, of a run that insisted on
+    a GPU and is looked at on a machine without one, on the CPU.
+    """
+    return training_device("auto" if device == "cuda" else device)
+
+
 @contextmanager
 def ranks(device: Literal["auto", "cpu", "cuda"]) -> Iterator[Ranks]:
     """The ranks of this run: those that `torchrun` started, or one alone.

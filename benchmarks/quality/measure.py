@@ -14,7 +14,7 @@ from model.config import RunConfig, read_run_config
 from model.evaluate import BankScores, PairScores, evaluation_rows, fit_fusion, score_pairs
 from model.export import CANDIDATES, best_network, coverage_figures, recall_figures, run_bank
 from model.progress import silent_named
-from model.ranks import training_device
+from model.ranks import measuring_device
 from model.run import Run, train_run, training_data, validation_split
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "quality"
@@ -56,7 +56,7 @@ def measured(run: Run) -> dict[str, Any]:
     """
     config: RunConfig = run.config
     torch.set_num_threads(config.training.threads)
-    device = training_device(config.training.device)
+    device = measuring_device(config.training.device)
     network, validation = best_network(run).to(device), validation_split(run.data)
     data = training_data(config, run.knowledge, validation, run.cache, None, silent_named, device)
     pairs, bank = score_pairs(

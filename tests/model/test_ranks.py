@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from model.errors import ConfigError
-from model.ranks import ranks
+from model.ranks import measuring_device, ranks
 from model.run import read_run, train_run
 from tests.model.conftest import ignore, quiet
 from tests.model.samples import PRECOMPUTED_RUN, WITHOUT_CHANCE
@@ -151,6 +151,8 @@ def test_a_gpu_that_is_not_there_is_refused_and_auto_does_without(
     assert not (tmp_path / "run").exists()
     with ranks("auto") as found:
         assert found.device == "cpu"
+    # But what it trained elsewhere can be looked at.
+    assert measuring_device("cuda") == "cpu"
 
 
 def test_half_precision_learns_and_keeps_its_weights_in_full(
