@@ -22,6 +22,7 @@ from model.coding import code_pictures, code_texts, score_all
 from model.dataset import read_split
 from model.errors import DataError
 from model.evaluate import PairScores, score_pairs
+from model.judging import words_of_each
 from model.network import Network
 from model.picture import decode
 from model.regions import served_extractor
@@ -85,14 +86,14 @@ def main() -> None:
     report(
         "sentences",
         scoring.calibration.text_to_image,
-        (totals(bundle, pairs)[1].T, word_counts(texts)[:, None]),
-        (totals(bundle, by_text)[1].T, word_counts(far_texts)[:, None]),
+        (totals(bundle, pairs)[1].T, words_of_each(texts)[:, None]),
+        (totals(bundle, by_text)[1].T, words_of_each(far_texts)[:, None]),
     )
     report(
         "photos",
         scoring.calibration.image_to_text,
-        (totals(bundle, pairs)[0], word_counts(texts)[None, :]),
-        (totals(bundle, by_picture)[0], word_counts(texts)[None, :]),
+        (totals(bundle, pairs)[0], words_of_each(texts)[None, :]),
+        (totals(bundle, by_picture)[0], words_of_each(texts)[None, :]),
     )
 
 
@@ -108,12 +109,6 @@ def gallery(bundle: Bundle, network: Network) -> tuple[Codes, Codes]:
 def totals(bundle: Bundle, pairs: PairScores) -> tuple[np.ndarray, np.ndarray]:
     """Final scores as served, image to text and text to image, (I, T)."""
     return pairs.total(bundle.scoring.fusion, bundle.scoring.strength)
-
-
-def word_counts(texts: Codes) -> np.ndarray:
-    """Words of each text, (T,)."""
-    counts: np.ndarray = texts.entity.mask.sum(1).numpy()
-    return counts
 
 
 def report(

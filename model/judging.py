@@ -68,6 +68,12 @@ def short_queries(split: Split, seed: int = 0) -> list[str]:
     return pieces
 
 
+def words_of_each(texts: Codes) -> np.ndarray:
+    """How many words each text has, (T,); what a match probability takes besides the score."""
+    counts: np.ndarray = texts.entity.mask.sum(1).cpu().numpy()
+    return counts
+
+
 def judge(
     network: Network,
     split: Split,
@@ -81,7 +87,7 @@ def judge(
     """Searches of both directions with their truth; `short`: the codes of `short_queries`."""
     first, total = pairs.first_stage(strength), pairs.total(fusion, strength)
     fits = fitting(split.captions, split.owners, split)
-    words = np.broadcast_to(_lengths(texts)[None, :], fits.shape)
+    words = np.broadcast_to(words_of_each(texts)[None, :], fits.shape)
     by_text = Judged(total[1].T, first[1].T, words.T, fits.T)
     nothing = np.zeros(len(short.global_), dtype=np.float32)
     asked = PairScores(
@@ -93,7 +99,7 @@ def judge(
         nothing,
     )
     short_fits = fitting(short_queries(split), asked.owners, split)
-    short_words = np.broadcast_to(_lengths(short)[None, :], short_fits.shape)
+    short_words = np.broadcast_to(words_of_each(short)[None, :], short_fits.shape)
     by_short_text = Judged(
         asked.total(fusion, strength)[1].T,
         asked.first_stage(strength)[1].T,
@@ -142,8 +148,3 @@ def calibration_report(
         figures["no_match_below"] = direction.no_match_below
         report[way] = {name: round(value, 4) for name, value in figures.items()}
     return report
-
-
-def _lengths(texts: Codes) -> np.ndarray:
-    lengths: np.ndarray = texts.entity.mask.sum(1).cpu().numpy()
-    return lengths
