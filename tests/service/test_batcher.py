@@ -1,6 +1,7 @@
 """The batcher: what waits is worked on together, in the pool's limits, and nothing is lost."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import Sequence
 
@@ -134,3 +135,35 @@ async def test_what_waits_when_the_pool_closes_is_cancelled() -> None:
     work.may_end.release()
     assert await first == 2
     await closing
+
+
+@pytest.mark.parametrize("most", [1, 3])
+async def test_with_threads_in_each_others_way_nothing_is_left_waiting(most: int) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    pool = BoundedPool("squaring", 2, 64, 1)
+    batcher = Batcher(pool, lambda items: [sum(range(item)) for item in items], most)
+
+    async def ask(number: int) -> None:
+        for item in range(number, 4000, 16):
+            assert await batcher.run(item) == item * (item - 1) // 2
+
+    try:
+        async with asyncio.timeout(30):
+            await asyncio.gather(*map(ask, range(16)))
+    finally:
+        sys.setswitchinterval(interval)
+    pool.close()
+    assert pool.load()["jobs"] == 0
+
+
+async def test_an_item_that_nobody_wants_any_more_costs_no_other_its_turn() -> None:
+    pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
+    batcher = Batcher(pool, work, 1)
+    first = await work.hold(batcher, 1)
+    unwanted, wanted = await started(batcher, [2, 3])
+    unwanted.cancel()
+    work.may_end.release(2)
+    assert await asyncio.gather(first, wanted) == [2, 6]
+    assert work.calls == [[1], [3]]
+    pool.close()
