@@ -24,6 +24,8 @@ MAX_DEPTH = 16
 MAX_CONDITIONS = 100
 # Each value is two parameters of one SQL statement, and SQLite allows 32,766.
 MAX_VALUES = 10_000
+# Characters of what an error quotes.
+MOST_SHOWN = 60
 
 Bound = Literal["gt", "gte", "lt", "lte"]
 BOUNDS: tuple[Bound, ...] = ("gt", "gte", "lt", "lte")
@@ -83,21 +85,15 @@ def parse_filter(given: object) -> Filter:
 
     Raises FilterError naming the place in the filter (a JSON pointer), the field and the operator.
     """
-    parser = _Parser()
-    found = parser.read(given, "", 1)
-    if parser.conditions > MAX_CONDITIONS:
-        raise FilterError("", f"{parser.conditions} conditions; the limit is {MAX_CONDITIONS}")
-    if parser.values > MAX_VALUES:
-        raise FilterError("", f"{parser.values:,} values; the limit is {MAX_VALUES:,}")
-    return found
+    return _Parser().read(given, "", 1)
 
 
 class _Parser:
-    """Reads one filter and counts what is in it."""
+    """Reads one filter and counts what is in it, so that one over the limits is read no further."""
 
     def __init__(self) -> None:
-        self.conditions = 0
-        self.values = 0
+        self._conditions = 0
+        self._values = 0
 
     def read(self, given: object, at: str, depth: int) -> Filter:
         """`at`: the JSON pointer of this part in the filter."""
@@ -113,10 +109,10 @@ class _Parser:
             case ("not",):
                 return Not(self.read(given["not"], f"{at}/not", depth + 1))
             case ("tag",):
-                self.conditions += 1
+                self._count(conditions=1)
                 return Tagged(self._tags(given["tag"], at))
         if "field" in keys and len(keys) == 2:
-            self.conditions += 1
+            self._count(conditions=1)
             (operator,) = (key for key in keys if key != "field")
             return self._condition(_pointer(given["field"], at), operator, given[operator], at)
         raise FilterError(
@@ -130,23 +126,33 @@ class _Parser:
             raise FilterError(at, "must be a list of at least one filter")
         return tuple(self.read(one, f"{at}/{n}", depth + 1) for n, one in enumerate(given))
 
+    def _count(self, conditions: int = 0, values: int = 0) -> None:
+        self._conditions += conditions
+        self._values += values
+        if self._conditions > MAX_CONDITIONS:
+            raise FilterError(
+                "", f"at least {self._conditions} conditions; the limit is {MAX_CONDITIONS}"
+            )
+        if self._values > MAX_VALUES:
+            raise FilterError("", f"at least {self._values:,} values; the limit is {MAX_VALUES:,}")
+
     def _tags(self, given: object, at: str) -> tuple[str, ...]:
         tags = given if isinstance(given, list) else [given]
+        self._count(values=len(tags))
         if not tags or not all(isinstance(tag, str) and _is_unicode(tag) for tag in tags):
             raise FilterError(f"{at}/tag", "must be a text or a list of texts")
-        self.values += len(tags)
         return tuple(dict.fromkeys(tags))
 
     def _condition(self, pointer: str, operator: Any, value: Any, at: str) -> Filter:
         inside, name = f"{at}/{operator}", f"field {_short(pointer)}, {operator}"
         match operator:
             case "equals":
-                self.values += 1
+                self._count(values=1)
                 return OneOf(pointer, (_scalar(value, inside, name),))
             case "in":
                 if not isinstance(value, list) or not value:
                     raise FilterError(inside, f"{name}: must be a list of at least one value")
-                self.values += len(value)
+                self._count(values=len(value))
                 values = (_scalar(one, f"{inside}/{n}", name) for n, one in enumerate(value))
                 return OneOf(pointer, tuple(values))
             case "range":
@@ -214,5 +220,15 @@ def _is_unicode(text: str) -> bool:
 
 
 def _short(value: object) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    match value:
+        case Mapping():
+            name, inside = "an object", list(value.values())
+        case list():
+            name, inside = "a list", value
+        case _:
+            name, inside = "", []
+    # Python doesn't write what is nested ever so deep, and nobody reads what is long.
+    if len(inside) > MOST_SHOWN or any(isinstance(one, Mapping | list) for one in inside):
+        return name
+    text = ascii(value[:MOST_SHOWN] if isinstance(value, str) else value)
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."

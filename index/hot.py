@@ -10,11 +10,13 @@ those in under the epoch of its beginning. If that is over, a write may lie betw
 and it reads everything again, so that it sees one state.
 """
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from index.errors import QueryError
 from index.records import Kind, Record
 
 DEFAULT_HOT_BYTES = 128 * 2**20
-# What a record takes besides its arrays, roughly.
+# What a record takes besides its arrays, text and metadata, roughly.
 _OBJECTS_BYTES = 2048
 
 
@@ -148,4 +150,19 @@ def _own(array: np.ndarray) -> np.ndarray:
 
 def _bytes_of(record: Record) -> int:
     arrays = sum(array.nbytes for array in record.arrays.values())
-    return arrays + record.vector.nbytes + _OBJECTS_BYTES
+    told = sys.getsizeof(record.text) + _bytes_within(record.metadata)
+    return arrays + record.vector.nbytes + told + _OBJECTS_BYTES
+
+
+def _bytes_within(value: Any) -> int:
+    """What a value out of JSON takes in memory, with all that it holds."""
+    total, parts = 0, [value]
+    while parts:
+        part = parts.pop()
+        total += sys.getsizeof(part)
+        match part:
+            case Mapping():
+                parts += [*part.keys(), *part.values()]
+            case list():
+                parts += part
+    return total

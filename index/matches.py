@@ -4,6 +4,7 @@ People ask one filter with many sentences. Finding a hundred thousand matches ta
 than FAISS takes to search a million vectors.
 """
 
+import sys
 import threading
 from collections import OrderedDict
 
@@ -13,8 +14,9 @@ from index.filter_sql import Condition
 from index.reads import Stamp
 from index.records import Kind
 
-# 8 bytes each.
-MAX_NUMBERS = 4_000_000
+MAX_BYTES = 32 * 2**20
+# What an entry takes besides its numbers and its condition, roughly.
+_ENTRY_BYTES = 1024
 
 _Key = tuple[Kind, Condition]
 
@@ -22,12 +24,13 @@ _Key = tuple[Kind, Condition]
 class Matches:
     """Numbers of matching items, by filter, of the last state that was asked for."""
 
-    def __init__(self, most: int = MAX_NUMBERS) -> None:
-        """`most`: numbers that are kept; those asked for longest ago go first."""
-        self._most = most
+    def __init__(self, most_bytes: int = MAX_BYTES) -> None:
+        """most_bytes: of filters and numbers together; those asked for longest ago go first."""
+        self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
         self._kept: OrderedDict[_Key, np.ndarray] = OrderedDict()
+        self._bytes = 0
 
     def get(self, kind: Kind, condition: Condition, stamp: Stamp) -> np.ndarray | None:
         """(n,) int64 of exactly this state, or None."""
@@ -42,7 +45,17 @@ class Matches:
         with self._lock:
             if stamp != self._stamp:
                 self._kept.clear()
-                self._stamp = stamp
-            self._kept[kind, condition] = numbers
-            while sum(map(len, self._kept.values())) > self._most:
-                self._kept.popitem(last=False)
+                self._stamp, self._bytes = stamp, 0
+            key = (kind, condition)
+            if key in self._kept:
+                self._bytes -= _bytes_of(condition, self._kept.pop(key))
+            self._kept[key] = numbers
+            self._bytes += _bytes_of(condition, numbers)
+            while self._bytes > self._most_bytes:
+                (_, oldest), forgotten = self._kept.popitem(last=False)
+                self._bytes -= _bytes_of(oldest, forgotten)
+
+
+def _bytes_of(condition: Condition, numbers: np.ndarray) -> int:
+    parameters = sum(map(sys.getsizeof, condition.parameters))
+    return numbers.nbytes + len(condition.sql) + parameters + _ENTRY_BYTES

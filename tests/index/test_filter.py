@@ -59,8 +59,8 @@ def test_every_form_has_its_tree() -> None:
         ({"tag": []}, "filter/tag: must be a text or a list of texts"),
         ({"tag": [3]}, "filter/tag: must be a text or a list of texts"),
         ({"tag": "\ud800"}, "filter/tag: must be a text or a list of texts"),
-        ({"or": [{"tag": "a"}] * 101}, "filter: 101 conditions; the limit is 100"),
-        ({"field": "n", "in": list(range(10_001))}, "filter: 10,001 values; the limit is 10,000"),
+        ({"or": [{"tag": "a"}] * 101}, "filter: at least 101 conditions; the limit is 100"),
+        ({"field": "n", "in": [1] * 10_001}, "filter: at least 10,001 values; the limit is 10,000"),
     ],
 )
 def test_a_filter_that_cannot_be_read_is_refused_with_place_field_and_operator(
@@ -69,6 +69,21 @@ def test_a_filter_that_cannot_be_read_is_refused_with_place_field_and_operator(
     with pytest.raises(FilterError) as caught:
         parse_filter(given)
     assert words in str(caught.value)
+
+
+def test_a_filter_over_the_limits_is_read_no_further() -> None:
+    with pytest.raises(FilterError, match="at least 101 conditions"):
+        parse_filter({"or": [{"tag": "a"}] * 101 + [7]})
+    with pytest.raises(FilterError, match="at least 10,001 values"):
+        parse_filter({"tag": [*["a"] * 10_000, 7]})
+
+
+def test_a_value_of_any_depth_is_refused_like_any_other() -> None:
+    value: list[object] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(FilterError, match="a text, a finite number, .* not a list"):
+        parse_filter({"field": "year", "equals": value})
 
 
 def test_nesting_has_a_limit() -> None:

@@ -1,5 +1,6 @@
 """Records that are kept decoded: the same until a write, never older than one."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +16,9 @@ from index.records import Record
 from tests.index.conftest import Opener
 from tests.index.samples import record
 
-A_FEW = 5 * (2048 + 3 * 16 * 4 + 3 * 4 * 4 + 3 * 2 * 4 + 4)
+ARRAYS = 3 * 16 * 4 + 3 * 4 * 4 + 3 * 2 * 4 + 4
+TOLD = sum(map(sys.getsizeof, (None, {"seed": 1}, "seed", 1)))
+A_FEW = 5 * (2048 + ARRAYS + TOLD)
 
 
 def bare(item_id: str) -> Record:
@@ -86,6 +89,18 @@ def test_those_asked_for_last_are_kept(open_index: Opener) -> None:
     misses = stats["misses"]
     index.fetch("image", ["b", "c"])
     assert index.stats()["hot_records"]["misses"] == misses + 2
+
+
+def test_metadata_and_text_take_room_too(open_index: Opener) -> None:
+    index = open_index(hot_bytes=2_000_000)
+    many: dict[str, object] = {"k": [{} for _ in range(4000)]}
+    index.upsert([record(f"many{n}", metadata=many) for n in range(20)])
+    index.fetch("image", [f"many{n}" for n in range(20)])
+    assert 1 <= index.stats()["hot_records"]["records"] <= 2_000_000 // (4000 * sys.getsizeof({}))
+    long = replace(record("long", kind="text", metadata=many), text="x" * 1_900_000)
+    index.upsert([long])
+    index.fetch("text", ["long"])
+    assert index.stats()["hot_records"]["records"] == 0
 
 
 def test_nothing_is_kept_where_there_is_no_room(open_index: Opener) -> None:
