@@ -19,7 +19,7 @@ from model.picture import thumbnail
 from service.collection import Collection
 from service.encode import encode_pictures, encode_texts, read_picture
 from service.errors import InvalidFieldsError
-from service.fields import MAX_CAPTIONS, check_id
+from service.fields import MAX_CAPTIONS, check_id, length_problem
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,18 @@ class NewText:
 class Prepared:
     """What is left to do for one item: records to write, metadata to change, or an error to tell.
 
-    With none of the three the item is already stored as it should be. `stale` are the ids of
-    captions that an earlier upload of the same picture left.
+    With none of the three the item is already stored as it should be. keeps_metadata: the item's
+    record gets the metadata that are there when it is written. stale: ids of captions that an
+    earlier upload of the same picture left. adopted: ids of captions that are stored already, but
+    don't name the picture.
     """
 
     id: str
     records: tuple[Record, ...] = ()
     metadata: Mapping[str, Any] | None = None
+    keeps_metadata: bool = False
     stale: tuple[str, ...] = ()
+    adopted: tuple[str, ...] = ()
     error: Exception | None = None
 
 
@@ -88,10 +92,9 @@ def prepare_pictures(collection: Collection, pictures: Sequence[NewPicture]) -> 
             case None:
                 made = _unchanged(id_, record, item.metadata)
             case _:
-                metadata = _metadata(item.metadata, record)
-                made_record = _record(collection, id_, "image", next(encoded), metadata, hash_)
+                new_record = _record(collection, id_, "image", next(encoded), item.metadata, hash_)
                 small = thumbnail(picture, collection.settings.thumbnail_side_pixels)
-                made = Prepared(id_, records=(replace(made_record, thumbnail=small),))
+                made = _replacing(replace(new_record, thumbnail=small), item.metadata)
         prepared.append(_with_captions(collection, made, item.captions))
     return prepared
 
@@ -118,19 +121,19 @@ def prepare_texts(collection: Collection, texts: Sequence[NewText]) -> list[Prep
         elif there:
             prepared.append(_unchanged(id_, record, text.metadata))
         else:
-            metadata = _metadata(text.metadata, record)
-            made = _record(collection, id_, "text", next(encoded), metadata, hash_)
-            prepared.append(Prepared(id_, records=(replace(made, text=text.text),)))
+            new_record = _record(collection, id_, "text", next(encoded), text.metadata, hash_)
+            prepared.append(_replacing(replace(new_record, text=text.text), text.metadata))
     return prepared
 
 
 def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> list[Outcome]:
     """Writes all records in one transaction. On return they are durable and searchable.
 
+    Runs on the writer, so that no other write slips between what it reads and what it writes.
     Raises StorageError; nothing of the transaction is written then.
     """
     index = collection.index
-    records = [record for item in prepared for record in item.records]
+    records = [record for item in prepared for record in _as_of_now(collection, kind, item)]
     created = iter(index.upsert(records) if records else [])
     outcomes = []
     for item in prepared:
@@ -140,6 +143,8 @@ def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> l
         new = [next(created) for _ in item.records]
         if item.metadata is not None:
             index.update_metadata(kind, item.id, item.metadata)
+        for caption in item.adopted:
+            index.update_metadata("text", caption, _of_picture(item.id))
         if item.stale:
             index.delete("text", item.stale)
         outcomes.append(Outcome(item.id, created=_is_new(item, kind, new)))
@@ -156,7 +161,7 @@ def _record(
     id_: str,
     kind: Kind,
     encoded: Encoded,
-    metadata: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None,
     hash_: str,
 ) -> Record:
     return Record(
@@ -164,7 +169,7 @@ def _record(
         kind=kind,
         vector=encoded.vector,
         arrays=encoded.arrays,
-        metadata=metadata,
+        metadata=metadata or {},
         tags=tuple(tag for tag, _ in collection.matcher.top_tags(encoded.arrays)),
         content_hash=hash_,
     )
@@ -174,10 +179,21 @@ def _is_stored(record: Record | None, hash_: str) -> bool:
     return record is not None and record.content_hash == hash_
 
 
-def _metadata(given: Mapping[str, Any] | None, record: Record | None) -> Mapping[str, Any]:
-    if given is not None:
-        return given
-    return {} if record is None else record.metadata
+def _replacing(record: Record, metadata: Mapping[str, Any] | None) -> Prepared:
+    return Prepared(record.id, records=(record,), keeps_metadata=metadata is None)
+
+
+def _as_of_now(collection: Collection, kind: Kind, item: Prepared) -> Sequence[Record]:
+    """The item's records, its own with the metadata that are there by now if it keeps them."""
+    there = collection.index.get(kind, item.id) if item.keeps_metadata else None
+    if there is None:
+        return item.records
+    return [
+        replace(record, metadata=there.metadata)
+        if (record.kind, record.id) == (kind, item.id)
+        else record
+        for record in item.records
+    ]
 
 
 def _unchanged(id_: str, record: Record | None, metadata: Mapping[str, Any] | None) -> Prepared:
@@ -193,13 +209,8 @@ def _opened(collection: Collection, data: bytes) -> Image.Image | PictureError:
 
 
 def _length_error(text: str, limit: int) -> InvalidFieldsError | None:
-    length = len(text.strip())
-    if 1 <= length <= limit:
-        return None
-    return InvalidFieldsError.one(
-        "/text",
-        f"a text has 1 to {limit:,} characters besides white space around it, not {length:,}",
-    )
+    problem = length_problem(text, limit)
+    return None if problem is None else InvalidFieldsError.one("/text", problem)
 
 
 def _with_captions(
@@ -215,21 +226,30 @@ def _with_captions(
         return Prepared(
             picture.id, error=InvalidFieldsError.one("/captions", f"as the id of a text, {error}")
         )
-    of_picture = {"image_id": picture.id}
-    texts = [NewText(text, id_, of_picture) for text, id_ in zip(captions, ids, strict=False)]
+    texts = [
+        NewText(text, id_, _of_picture(picture.id))
+        for text, id_ in zip(captions, ids, strict=False)
+    ]
     prepared = prepare_texts(collection, texts)
     for number, text in enumerate(prepared):
         if text.error is not None:
             wrong = InvalidFieldsError.one(f"/captions/{number}", str(text.error))
             return Prepared(picture.id, error=wrong)
-    before = collection.index.fetch("text", ids[len(captions) :])
-    stale = tuple(
+    there = collection.index.fetch("text", ids)
+    own = {
         record.id
-        for record in before
+        for record in there
         if record is not None and record.metadata.get("image_id") == picture.id
-    )
+    }
+    stale = tuple(id_ for id_ in ids[len(captions) :] if id_ in own)
+    adopted = tuple(text.id for text in prepared if not text.records and text.id not in own)
     records = (*picture.records, *(record for text in prepared for record in text.records))
-    return replace(picture, records=records, stale=stale)
+    return replace(picture, records=records, stale=stale, adopted=adopted)
+
+
+def _of_picture(image_id: str) -> Mapping[str, Any]:
+    """The metadata of a picture's caption."""
+    return {"image_id": image_id}
 
 
 def _is_new(item: Prepared, kind: Kind, new: Sequence[bool]) -> bool:

@@ -87,7 +87,20 @@ async def test_captions_become_texts_and_leave_with_the_next_ones(
     await put(client, "pets", jpeg(1), captions='["one horse"]')
     ids = [item["id"] for item in (await client.get("/texts")).json()["items"]]
     assert ids == ["pets-0", "pets-5"]
+    assert (await client.get("/texts/pets-5")).json()["metadata"] == {}
     assert (await client.get("/texts/pets-0")).json()["text"] == "one horse"
+
+
+async def test_a_text_that_is_there_already_becomes_a_caption(client: httpx.AsyncClient) -> None:
+    await client.put("/texts/pets-0", json={"text": "a dog", "metadata": {"by": "hand"}})
+    await put(client, "pets", jpeg(1), captions='["a dog"]')
+    assert (await client.get("/texts/pets-0")).json()["metadata"] == {"image_id": "pets"}
+    await client.patch("/texts/pets-0/metadata", json={"note": "stays"})
+    await put(client, "pets", jpeg(1), captions='["a dog"]')
+    metadata = (await client.get("/texts/pets-0")).json()["metadata"]
+    assert metadata == {"image_id": "pets", "note": "stays"}
+    await put(client, "pets", jpeg(1), captions="[]")
+    assert (await client.get("/texts")).json()["items"] == []
 
 
 async def test_captions_may_come_one_field_each(client: httpx.AsyncClient) -> None:

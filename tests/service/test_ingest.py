@@ -56,6 +56,25 @@ def test_what_is_stored_is_not_encoded_again(
     assert encodings == [1]
 
 
+def test_metadata_that_change_while_an_item_is_encoded_stay(collection: Collection) -> None:
+    index = collection.index
+    add_pictures(collection, NewPicture(jpeg(1), "a", {"n": 1}))
+    store(collection, "text", prepare_texts(collection, [NewText("one", "t", {"n": 1})]))
+    pictures = prepare_pictures(collection, [NewPicture(jpeg(2), "a", captions=("two",))])
+    texts = prepare_texts(collection, [NewText("two", "t")])
+    index.update_metadata("image", "a", {"n": 2})
+    index.update_metadata("text", "t", {"n": 2})
+    store(collection, "image", pictures)
+    store(collection, "text", texts)
+    for kind, item_id in (("image", "a"), ("text", "t")):
+        record = index.get(kind, item_id)
+        assert record is not None
+        assert record.metadata == {"n": 2}
+    caption = index.get("text", "a-0")
+    assert caption is not None
+    assert caption.metadata == {"image_id": "a"}
+
+
 def test_the_same_file_twice_in_a_batch_is_one_picture(collection: Collection) -> None:
     added = add_pictures(collection, NewPicture(jpeg(1)), NewPicture(jpeg(1)))
     assert added == [(content_hash(jpeg(1)), True), (content_hash(jpeg(1)), False)]
@@ -116,5 +135,7 @@ def test_captions_of_others_are_left_alone(collection: Collection) -> None:
 def test_the_length_of_a_text_follows_the_setting(collection: Collection) -> None:
     settings = collection.settings.model_copy(update={"max_text_characters": 3})
     narrow = replace(collection, settings=settings)
-    prepared = prepare_texts(narrow, [NewText(" abc "), NewText("abcd"), NewText("  ")])
-    assert [item.error is None for item in prepared] == [True, False, False]
+    prepared = prepare_texts(
+        narrow, [NewText(text) for text in ("abc", " ab", "abcd", " abc", "  ")]
+    )
+    assert [item.error is None for item in prepared] == [True, True, False, False, False]
