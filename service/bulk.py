@@ -9,7 +9,7 @@ from model.errors import PictureError
 from service.bodies import checked
 from service.collection import Collection
 from service.errors import DuplicateError, InvalidFieldsError, OverloadedError
-from service.fields import check_id
+from service.fields import check_id, without_surrogates
 from service.ingest import NewPicture, NewText, Outcome, Prepared, prepare_pictures, prepare_texts
 from service.problems import problem_of
 from service.running import Running
@@ -134,4 +134,4 @@ def _id_from(stem: str) -> str:
 
 def _id_in(value: Any) -> str | None:
     found = value.get("id") if isinstance(value, dict) else None
-    return found if isinstance(found, str) else None
+    return without_surrogates(found) if isinstance(found, str) else None

@@ -61,19 +61,21 @@ def embed(
     )
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_side(out, "images", images)
-        write_side(out, "texts", texts)
+        write_side(out, "images", images, matcher.dimension)
+        write_side(out, "texts", texts, matcher.dimension)
     except OSError as error:
         raise StartError(f"{out}: {error.strerror}") from error
     return Embedded(len(images.lines), len(texts.lines), tuple(errors))
 
 
-def write_side(out: Path, name: str, side: Side) -> None:
-    """Writes the four files of one side."""
-    vectors = np.stack([encoded.vector for encoded in side.encoded])
+def write_side(out: Path, name: str, side: Side, dimension: int) -> None:
+    """Writes the four files of one side, which may be empty: pictures need no captions."""
+    vectors, queries = np.empty((2, len(side.encoded), dimension), np.float32)
+    for row, encoded in enumerate(side.encoded):
+        vectors[row], queries[row] = encoded.vector, encoded.query
     np.save(out / f"{name}.npy", vectors)
-    np.save(out / f"{name}_queries.npy", np.stack([encoded.query for encoded in side.encoded]))
-    index = faiss.IndexFlatIP(vectors.shape[1])
+    np.save(out / f"{name}_queries.npy", queries)
+    index = faiss.IndexFlatIP(dimension)
     index.add(vectors)
     faiss.write_index(index, str(out / f"{name}.faiss"))
     lines = (json.dumps(line, ensure_ascii=False) for line in side.lines)

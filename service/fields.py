@@ -56,13 +56,23 @@ def check_id(value: str) -> str:
 
 def check_query(value: str) -> str:
     """The query without trailing white space; leading white space stays, offsets count from it."""
-    length = len(value.strip())
-    if not 1 <= length <= MAX_QUERY_CHARACTERS:
+    query = value.rstrip()
+    if not 1 <= len(query) <= MAX_QUERY_CHARACTERS:
         raise ValueError(
-            f"a query has 1 to {MAX_QUERY_CHARACTERS} characters besides white space around it, "
-            f"this one has {length}"
+            f"a query has 1 to {MAX_QUERY_CHARACTERS} characters besides white space at its end, "
+            f"this one has {len(query)}"
         )
-    return value.rstrip()
+    return query
+
+
+def length_problem(text: str, limit: int) -> str | None:
+    """What is wrong with the length of a text that is stored or embedded, if anything is.
+
+    White space counts: it is stored as it came, and takes as long to read.
+    """
+    if text.strip() and len(text) <= limit:
+        return None
+    return f"a text has 1 to {limit:,} characters and not white space alone, not {len(text):,}"
 
 
 def check_metadata(value: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from service.collection import Collection
 from service.encode import DATA_URL, encode_picture, encode_texts, from_base64
 from service.errors import FieldProblem, InvalidFieldsError, NotFoundError
 from service.exchange import Embedding, Embeddings, EmbeddingsQuery, Usage
-from service.fields import without_surrogates
+from service.fields import length_problem, without_surrogates
 from service.running import Running
 
 
@@ -85,10 +85,7 @@ def text_problem(value: Any, limit: int) -> str | None:
     """What is wrong with one text or `data:` URL, if anything is."""
     if not isinstance(value, str):
         return "expected a text, or a picture as a data: URL; tokens are not accepted"
-    length = len(value.strip())
-    if is_picture(value) or 1 <= length <= limit:
-        return None
-    return f"a text has 1 to {limit:,} characters besides white space around it, not {length:,}"
+    return None if is_picture(value) else length_problem(value, limit)
 
 
 def _inputs(given: Any, service: Running) -> list[str]:

@@ -82,7 +82,7 @@ def test_a_value_of_any_depth_is_refused_like_any_other() -> None:
     value: list[object] = []
     for _ in range(100_000):
         value = [value]
-    with pytest.raises(FilterError, match="a text, a finite number, .* not a list"):
+    with pytest.raises(FilterError, match="or null, not a list"):
         parse_filter({"field": "year", "equals": value})
 
 

@@ -209,6 +209,16 @@ def test_a_key_goes_to_the_service_and_its_refusal_is_told(
     assert (status, "without spaces" in err) == (1, True)
 
 
+def test_pictures_without_captions_are_embedded_too(run: Any, photos: Path, tmp_path: Path) -> None:
+    line = json.dumps({"image": "a.jpg", "captions": []})
+    (photos / "captions.jsonl").write_text(f"{line}\n")
+    assert run("embed", "--data", photos, "--out", tmp_path)[0] == 0
+    images, texts = np.load(tmp_path / "images.npy"), np.load(tmp_path / "texts.npy")
+    assert (len(images), texts.shape) == (1, (0, images.shape[1]))
+    assert faiss.read_index(str(tmp_path / "texts.faiss")).ntotal == 0
+    assert (tmp_path / "texts.jsonl").read_text() == ""
+
+
 def test_embeddings_open_in_other_tools(run: Any, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "embeddings"
     status, _, err = run("embed", "--data", photos, "--out", out)

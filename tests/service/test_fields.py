@@ -33,12 +33,18 @@ def test_ids_that_the_service_takes_the_index_takes(text: str) -> None:
 
 @given(st.text(max_size=1200))
 def test_a_query_keeps_its_offsets(text: str) -> None:
-    length = len(text.strip())
+    length = len(text.rstrip())
     if 1 <= length <= 1000:
         assert text.startswith(check_query(text))
     else:
         with pytest.raises(ValueError, match="1 to 1000 characters"):
             check_query(text)
+
+
+def test_white_space_before_a_query_counts_and_after_it_does_not() -> None:
+    assert check_query(" " * 997 + "dog" + " " * 1000) == " " * 997 + "dog"
+    with pytest.raises(ValueError, match="this one has 1001"):
+        check_query(" " * 998 + "dog")
 
 
 JSON_VALUES = st.recursive(

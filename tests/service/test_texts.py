@@ -1,6 +1,7 @@
 """Texts of the collection: put, get, change, delete, list, many at once."""
 
 import hashlib
+import json
 
 import httpx
 import pytest
@@ -66,17 +67,21 @@ async def test_one_bad_text_does_not_fail_the_rest(client: httpx.AsyncClient) ->
         {"id": "a", "text": "the id is taken"},
         {"id": "e/f", "text": "a slash"},
         {"id": "g", "text": "x" * 1001},
+        {"id": "h", "text": " " * 1001 + "a dog"},
+        {"id": "\ud800", "text": "half an emoji is no id"},
     ]
-    response = await client.post("/texts:bulk", json={"items": items})
+    headers = {"content-type": "application/json"}
+    body = json.dumps({"items": items})
+    response = await client.post("/texts:bulk", content=body, headers=headers)
     assert response.status_code == 200
     found = response.json()
     assert [item["status"] for item in found["items"]] == [
         *(201, 422, 422, 422, 422),
-        *(201, 409, 422, 422),
+        *(201, 409, 422, 422, 422, 422),
     ]
     named = [item["error"]["errors"][0]["pointer"] for item in found["items"] if "error" in item]
-    assert named == ["/text", "/text", "/metadata", "", "/id", "/id", "/text"]
-    assert (found["created"], found["failed"]) == (2, 7)
+    assert named == ["/text", "/text", "/metadata", "", "/id", "/id", "/text", "/text", "/id"]
+    assert (found["created"], found["failed"]) == (2, 9)
     assert (await client.get("/stats")).json()["counts"]["text"] == 2
 
 
