@@ -31,6 +31,7 @@ def backup(copy_to: Callable[[Path], None], target: Path) -> None:
         if target.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         beside = target.with_name(target.name + ".new")
+        _remove_left_over(beside)
         beside.mkdir(parents=True)
         try:
             copy_to(beside / FILE_NAME)
@@ -77,6 +78,7 @@ def restore(source: Path, folder: Path) -> None:
     """
     saved, file = source / FILE_NAME, folder / FILE_NAME
     with translated(folder):
+        _check_has_no_log(saved)
         check(saved)
         folder.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(folder)
@@ -124,6 +126,22 @@ def check(file: Path) -> None:
         (first,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if first != "ok":
         raise DamagedError(f"{file} is damaged: {first}")
+
+
+def _check_has_no_log(file: Path) -> None:
+    log = file.with_name(f"{FILE_NAME}-wal")
+    if log.exists() and log.stat().st_size:
+        raise FormatError(
+            f"{file.parent} is no backup but a collection that was in use: {log.name} holds what"
+            " was written last; back it up first"
+        )
+
+
+def _remove_left_over(beside: Path) -> None:
+    """Removes what a backup that was killed has left, and nothing else that has this name."""
+    ours = {FILE_NAME, *(f"{FILE_NAME}-{ending}" for ending in ("journal", "wal", "shm"))}
+    if beside.is_dir() and {file.name for file in beside.iterdir()} <= ours:
+        rmtree(beside)
 
 
 def _immutable(file: Path) -> sqlite3.Connection:

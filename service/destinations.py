@@ -1,7 +1,8 @@
 """Where `sightline index` puts pictures: a folder that is open here, or a running service."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from service.collection import Collection
 from service.indexing import Added
@@ -51,10 +52,13 @@ class RunningService:
 
     def _add(self, name: str, picture: NewPicture) -> Added:
         try:
-            if picture.captions is None and self._has(picture):
+            there = self._metadata_of(content_hash(picture.data))
+            # What others have told of the picture since stays.
+            metadata = {**(there or {}), **(picture.metadata or {})}
+            if picture.captions is None and metadata == there:
                 return Added(name, "known", content_hash(picture.data))
             stored = self._client.post_image(
-                picture.data, metadata=picture.metadata, captions=picture.captions
+                picture.data, metadata=metadata, captions=picture.captions
             )
         except (UnauthorizedError, ForbiddenError):
             raise  # would befall every other picture too
@@ -62,9 +66,9 @@ class RunningService:
             return Added(name, "failed", error=str(error))
         return Added(name, "new" if stored.created else "known", stored.id)
 
-    def _has(self, picture: NewPicture) -> bool:
+    def _metadata_of(self, image_id: str) -> Mapping[str, Any] | None:
+        """Of a picture of the service; None if it hasn't got it."""
         try:
-            item = self._client.get_image(content_hash(picture.data))
+            return self._client.get_image(image_id).metadata
         except NotFoundError:
-            return False
-        return item.metadata == picture.metadata
+            return None

@@ -116,5 +116,5 @@ def _add(
         told = NO_CAPTIONS if captions is None else captions.pictures.get(photo.path, NO_CAPTIONS)
         metadata = {"file": photo.name, **told.metadata}
         sentences = told.sentences or None
-        readable.append((photo.name, NewPicture(data, None, metadata, sentences)))
+        readable.append((photo.name, NewPicture(data, None, metadata, sentences, True)))
     return unreadable + (destination.add(readable) if readable else [])

@@ -24,31 +24,39 @@ from service.fields import MAX_CAPTIONS, check_id, length_problem
 
 @dataclass(frozen=True)
 class NewPicture:
-    """A picture to store. No id: its content's hash. No metadata: what is there stays."""
+    """A picture to store. No id: its content's hash. No metadata: what is there stays.
+
+    adds_metadata: what is there stays also beside these, but for the keys that they have.
+    """
 
     data: bytes
     id: str | None = None
     metadata: Mapping[str, Any] | None = None
     captions: tuple[str, ...] | None = None
+    adds_metadata: bool = False
 
 
 @dataclass(frozen=True)
 class NewText:
-    """A sentence to store. No id: its content's hash. No metadata: what is there stays."""
+    """A sentence to store. No id: its content's hash. No metadata: what is there stays.
+
+    adds_metadata: as of a picture.
+    """
 
     text: str
     id: str | None = None
     metadata: Mapping[str, Any] | None = None
+    adds_metadata: bool = False
 
 
 @dataclass(frozen=True)
 class Prepared:
     """What is left to do for one item: records to write, metadata to change, or an error to tell.
 
-    With none of the three the item is already stored as it should be. keeps_metadata: the item's
-    record gets the metadata that are there when it is written. stale: ids of captions that an
-    earlier upload of the same picture left. adopted: ids of captions that are stored already, but
-    don't name the picture.
+    With none of the three the item is already stored as it should be. keeps_metadata: what is there
+    when it is written stays beside the item's metadata, or its record's. stale: ids of captions
+    that an earlier upload of the same picture left. adopted: ids of captions that are stored
+    already, but don't name the picture.
     """
 
     id: str
@@ -90,11 +98,11 @@ def prepare_pictures(collection: Collection, pictures: Sequence[NewPicture]) -> 
                 prepared.append(Prepared(id_, error=picture))
                 continue
             case None:
-                made = _unchanged(id_, record, item.metadata)
+                made = _unchanged(id_, record, item)
             case _:
                 new_record = _record(collection, id_, "image", next(encoded), item.metadata, hash_)
                 small = thumbnail(picture, collection.settings.thumbnail_side_pixels)
-                made = _replacing(replace(new_record, thumbnail=small), item.metadata)
+                made = _replacing(replace(new_record, thumbnail=small), item)
         prepared.append(_with_captions(collection, made, item.captions))
     return prepared
 
@@ -119,10 +127,10 @@ def prepare_texts(collection: Collection, texts: Sequence[NewText]) -> list[Prep
         if error is not None:
             prepared.append(Prepared(id_, error=error))
         elif there:
-            prepared.append(_unchanged(id_, record, text.metadata))
+            prepared.append(_unchanged(id_, record, text))
         else:
             new_record = _record(collection, id_, "text", next(encoded), text.metadata, hash_)
-            prepared.append(_replacing(replace(new_record, text=text.text), text.metadata))
+            prepared.append(_replacing(replace(new_record, text=text.text), text))
     return prepared
 
 
@@ -142,7 +150,9 @@ def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> l
             continue
         new = [next(created) for _ in item.records]
         if item.metadata is not None:
-            index.update_metadata(kind, item.id, item.metadata)
+            there = index.get(kind, item.id) if item.keeps_metadata else None
+            stays = {} if there is None else there.metadata
+            index.update_metadata(kind, item.id, {**stays, **item.metadata})
         for caption in item.adopted:
             index.update_metadata("text", caption, _of_picture(item.id))
         if item.stale:
@@ -179,26 +189,31 @@ def _is_stored(record: Record | None, hash_: str) -> bool:
     return record is not None and record.content_hash == hash_
 
 
-def _replacing(record: Record, metadata: Mapping[str, Any] | None) -> Prepared:
-    return Prepared(record.id, records=(record,), keeps_metadata=metadata is None)
+def _replacing(record: Record, item: NewPicture | NewText) -> Prepared:
+    keeps = item.metadata is None or item.adds_metadata
+    return Prepared(record.id, records=(record,), keeps_metadata=keeps)
 
 
 def _as_of_now(collection: Collection, kind: Kind, item: Prepared) -> Sequence[Record]:
-    """The item's records, its own with the metadata that are there by now if it keeps them."""
+    """The item's records, its own with the metadata that are there by now, if it keeps those."""
     there = collection.index.get(kind, item.id) if item.keeps_metadata else None
     if there is None:
         return item.records
     return [
-        replace(record, metadata=there.metadata)
+        replace(record, metadata={**there.metadata, **record.metadata})
         if (record.kind, record.id) == (kind, item.id)
         else record
         for record in item.records
     ]
 
 
-def _unchanged(id_: str, record: Record | None, metadata: Mapping[str, Any] | None) -> Prepared:
-    same = metadata is None or (record is not None and dict(record.metadata) == dict(metadata))
-    return Prepared(id_, metadata=None if same else metadata)
+def _unchanged(id_: str, record: Record | None, item: NewPicture | NewText) -> Prepared:
+    there = {} if record is None else dict(record.metadata)
+    wanted = there | dict(item.metadata or {}) if item.adds_metadata else item.metadata
+    same = wanted is None or wanted == there
+    return Prepared(
+        id_, metadata=None if same else item.metadata, keeps_metadata=item.adds_metadata
+    )
 
 
 def _opened(collection: Collection, data: bytes) -> Image.Image | PictureError:

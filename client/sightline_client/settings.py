@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import httpx
+
 from sightline_client.retry import Retry
 
 URL = "http://127.0.0.1:8000"
@@ -11,7 +13,14 @@ VERSION = "0.1.0"
 
 
 def http_settings(url: str, api_key: str | None, timeout_s: float) -> dict[str, Any]:
-    """What httpx's clients take. Raises ValueError for a key that no header can hold."""
+    """What httpx's clients take.
+
+    Raises ValueError for a URL that can't be one, and for a key that no header can hold.
+    """
+    try:
+        httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{url}: {error}") from error
     headers = {"User-Agent": f"sightline-client/{VERSION}"}
     if api_key is not None:
         if not api_key.isascii() or not api_key.isprintable() or " " in api_key:

@@ -13,10 +13,10 @@ def compact(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = F
     """Merge what writes have left scattered, and give free space back to the disk."""
     settings = settings_from(data_dir=data_dir, bundle=bundle, device="cpu")
 
-    from service.commands.opening import opened
+    from service.commands.opening import opened_again
     from service.progress import waiting
 
-    with opened(settings) as collection, waiting(f"compacting {settings.data_dir}"):
+    with opened_again(settings) as collection, waiting(f"compacting {settings.data_dir}"):
         before = collection.index.stats()["bytes_on_disk"]
         collection.index.compact()
         after = collection.index.stats()["bytes_on_disk"]

@@ -10,9 +10,9 @@ def rebuild(data_dir: DataDir = None, bundle: Bundle = None, as_json: AsJson = F
     """Make the vectors again from the catalog; exit status 1 if the catalog itself is damaged."""
     settings = settings_from(data_dir=data_dir, bundle=bundle, device="cpu")
 
-    from service.commands.opening import opened
+    from service.commands.opening import opened_again
     from service.progress import waiting
 
-    with opened(settings) as collection, waiting(f"rebuilding {settings.data_dir}"):
+    with opened_again(settings) as collection, waiting(f"rebuilding {settings.data_dir}"):
         report = collection.index.rebuild()
     tell(report, "rebuilt: {counts}", as_json)

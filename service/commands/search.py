@@ -44,14 +44,14 @@ def search(
     options: Options = {"k": k, "rerank": rerank, "explain": explain}
 
     from service.asking import ask_collection, ask_service
-    from service.commands.opening import opened
+    from service.commands.opening import opened_again
     from service.remote import connected
 
     if url is not None:
         with connected(url, key) as client:
             found = ask_service(client, query, picture, options)
     else:
-        with opened(settings) as collection:
+        with opened_again(settings) as collection:
             found = ask_collection(collection, query, picture, options)
     typer.echo(found.model_dump_json(indent=2) if as_json else _page(found))
 

@@ -23,9 +23,10 @@ def load_gallery(collection: Collection, progress: Callable[[int, int], None]) -
     Raises GalleryError when a photo is missing or differs, and what preparing and storing raise.
     """
     pictures = [
-        NewPicture(photo.read(), photo.id, photo.details, photo.captions) for photo in photos()
+        NewPicture(photo.read(), photo.id, photo.details, photo.captions, True)
+        for photo in photos()
     ]
-    texts = [NewText(sentence.text, sentence.id, {}) for sentence in sentences()]
+    texts = [NewText(sentence.text, sentence.id) for sentence in sentences()]
     total = len(pictures) + len(texts)
     done = 0
     settings = collection.settings

@@ -1,5 +1,6 @@
 """Copies taken while the collection is in use, and put back."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from index.backup import restore
+from index.backup import backup_folder, restore
 from index.embedded import EmbeddedIndex
 from index.errors import DamagedError, FormatError, LockedError, StorageError
 from index.filter import Tagged
@@ -99,6 +100,41 @@ def test_the_log_of_a_catalog_that_is_gone_is_not_played_into_a_restored_one(
     (folder / "catalog.sqlite-wal").write_bytes(log)
     restore(saved, folder)
     assert open_index().count("image") == 5
+
+
+def test_a_collection_that_was_killed_is_no_backup(
+    open_index: Opener, folder: Path, saved: Path, tmp_path: Path
+) -> None:
+    index = open_index()
+    index.upsert(GIVEN)
+    shutil.copytree(folder, tmp_path / "killed")
+    with pytest.raises(
+        FormatError, match=r"no backup .* catalog\.sqlite-wal holds"
+    ):
+        restore(tmp_path / "killed", saved)
+    assert not saved.exists()
+    backup_folder(tmp_path / "killed", tmp_path / "whole")
+    restore(tmp_path / "whole", saved)
+    index.close()
+
+
+def test_a_backup_that_was_killed_is_made_again(
+    open_index: Opener, saved: Path, tmp_path: Path
+) -> None:
+    index = open_index()
+    index.upsert(GIVEN)
+    beside = saved.with_name(saved.name + ".new")
+    beside.mkdir(parents=True)
+    (beside / "catalog.sqlite").write_bytes(b"half")
+    index.backup(saved)
+    assert not beside.exists()
+    restore(saved, tmp_path / "again")
+    letters = saved.with_name("tuesday.new") / "letters.txt"
+    letters.parent.mkdir()
+    letters.write_text("of somebody else")
+    with pytest.raises(StorageError, match="File exists"):
+        index.backup(saved.with_name("tuesday"))
+    assert letters.exists()
 
 
 def test_a_damaged_backup_is_refused_and_nothing_is_touched(

@@ -17,9 +17,11 @@ import pytest
 import typer
 
 from service import cli
+from service.care import get, merge_metadata
 from service.collection import open_collection
-from service.ingest import NewText, prepare_texts, store
+from service.ingest import NewText, content_hash, prepare_texts, store
 from service.settings import Settings
+from sightline_client import Client
 from tests.helpers import Server, ServerStarter, jpeg, wait_until
 from tests.model.samples import region_line, write_split_file
 from tests.scripted import Scripted
@@ -118,6 +120,17 @@ def test_work_that_fails_is_1_and_says_why(run: Any, tmp_path: Path) -> None:
     status, _, err = run("search", "dog", "--url", "http://127.0.0.1:1")
     assert status == 1
     assert err.startswith("sightline: http://127.0.0.1:1: ")
+    status, _, err = run("search", "dog", "--url", "http://127.0.0.1:port")
+    assert (status, err.startswith("sightline: http://127.0.0.1:port: ")) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["verify", "rebuild", "compact", "search"])
+def test_a_misspelt_folder_is_not_made(run: Any, tmp_path: Path, command: str) -> None:
+    asked = ("dog",) if command == "search" else ()
+    status, out, err = run(command, *asked, "--data-dir", tmp_path / "typo")
+    assert (status, out) == (1, "")
+    assert err == f"sightline: {tmp_path / 'typo'} holds no collection\n"
+    assert not (tmp_path / "typo").exists()
 
 
 def test_photos_are_indexed_once_with_captions(run: Any, photos: Path, tmp_path: Path) -> None:
@@ -175,6 +188,28 @@ def test_a_service_and_a_folder_answer_alike(
         _, there, _ = run("search", query, "--explain", "--json", "--url", server.url)
         assert rounded(here)["results"] == rounded(there)["results"]
         assert len(rounded(here)["results"]) == 3
+
+
+def test_what_was_told_of_a_photo_stays_when_its_folder_is_indexed_again(
+    run: Any, photos: Path, tmp_path: Path, server: Server
+) -> None:
+    captions, photo = photos / "captions.jsonl", photos / "a.jpg"
+    id_ = content_hash(photo.read_bytes())
+    later = {"album": "summer", "file": "told by hand"}
+    expected = {"file": "a.jpg", "by": "me", "album": "summer"}
+    here = ("--data-dir", tmp_path / "d")
+    run("index", photo, "--captions", captions, *here)
+    settings = Settings(data_dir=tmp_path / "d")
+    with open_collection(settings) as collection:
+        merge_metadata(collection, "image", id_, later)
+    run("index", photo, *here)
+    with open_collection(settings) as collection:
+        assert get(collection, "image", id_).metadata == expected
+    run("index", photo, "--captions", captions, "--url", server.url)
+    with Client(server.url) as client:
+        client.patch_image_metadata(id_, later)
+        run("index", photo, "--url", server.url)
+        assert client.get_image(id_).metadata == expected
 
 
 def rounded(document: str) -> Any:
