@@ -108,9 +108,7 @@ def test_a_collection_that_was_killed_is_no_backup(
     index = open_index()
     index.upsert(GIVEN)
     shutil.copytree(folder, tmp_path / "killed")
-    with pytest.raises(
-        FormatError, match=r"no backup .* catalog\.sqlite-wal holds"
-    ):
+    with pytest.raises(FormatError, match=r"no backup .* catalog\.sqlite-wal holds"):
         restore(tmp_path / "killed", saved)
     assert not saved.exists()
     backup_folder(tmp_path / "killed", tmp_path / "whole")
