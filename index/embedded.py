@@ -257,12 +257,14 @@ class EmbeddedIndex:
         return self._catalog.get(kind, item_id) if is_id(item_id) else None
 
     def fetch(
-        self, kind: Kind, ids: Sequence[str], vectors: bool = False
+        self, kind: Kind, ids: Sequence[str], vectors: bool = False, arrays: bool = True
     ) -> builtins.list[Record | None]:
-        """The items in the order asked; no thumbnail, vectors if asked for. Raises DamagedError."""
+        """The items in the order asked, see `engine.py`. Raises DamagedError."""
         check_kind(kind)
         asked = [item_id for item_id in ids if is_id(item_id)]
-        found = self._live.hot.fetch(kind, asked, vectors, self._catalog.fetch)
+        found = {} if arrays else self._catalog.rows(kind, asked)
+        if arrays:
+            found = self._live.hot.fetch(kind, asked, vectors, self._catalog.fetch)
         return [found.get(item_id) for item_id in ids]
 
     def list(self, kind: Kind, after: str | None = None, limit: int = 100) -> builtins.list[Record]:
@@ -322,10 +324,9 @@ class EmbeddedIndex:
         """Gives a collection without a codec this one; returns how many items had to change.
 
         convert: an item's arrays to the new ones, or None for those that are new already. A few
-        hundred items are one transaction, so after a kill the same call goes on where it stopped;
-        where everything has this codec it does nothing. Damaged items are left as they are. Writes
-        wait, searches don't. Raises CodecError for another codec than the collection's,
-        RecordError, and StorageError.
+        hundred items are one transaction: after a kill the same call goes on. Damaged items are
+        left as they are. Writes wait, searches don't. Raises CodecError for another codec than the
+        collection's, RecordError, and StorageError.
         """
         changed = 0
         with self._live.exclusive():

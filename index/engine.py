@@ -54,11 +54,11 @@ class Index(Protocol):
         ...
 
     def fetch(
-        self, kind: Kind, ids: Sequence[str], vectors: bool = False
+        self, kind: Kind, ids: Sequence[str], vectors: bool = False, arrays: bool = True
     ) -> builtins.list[Record | None]:
         """The items in the order asked, for the re-ranker: without thumbnail.
 
-        vectors: with their vectors, too.
+        vectors: with their vectors, too. arrays: with False without both, as `list` gives them.
         """
         ...
 

@@ -136,6 +136,16 @@ class CatalogReads:
                     log.warning("left as it is: %s", error)
             yield after, found
 
+    def rows(self, kind: Kind, ids: Sequence[str]) -> dict[str, Record]:
+        """Those of the items that exist, without vector, arrays and thumbnail."""
+        found: dict[str, Record] = {}
+        for part, marks in parts_of(ids):
+            rows = self._read(
+                f"SELECT {ITEM_COLUMNS} FROM item i WHERE kind = ? AND id IN ({marks})", kind, *part
+            )
+            found |= {record.id: record for record in map(read_record, rows)}
+        return found
+
     def page(self, kind: Kind, after: str | None, limit: int) -> list[Record]:
         """Items in order of id, without vector, arrays and thumbnail."""
         rows = self._read(

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from index.errors import DamagedError
 from index.records import Kind, Record
 from model.errors import PictureError
 from model.matcher import Encoded
@@ -56,7 +57,7 @@ class Prepared:
     With none of the three the item is already stored as it should be. keeps_metadata: what is there
     when it is written stays beside the item's metadata, or its record's. stale: ids of captions
     that an earlier upload of the same picture left. adopted: ids of captions that are stored
-    already, but don't name the picture.
+    already, but don't name the picture. same_as: what came, where it is what is stored already.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Prepared:
     keeps_metadata: bool = False
     stale: tuple[str, ...] = ()
     adopted: tuple[str, ...] = ()
+    same_as: NewPicture | NewText | None = None
     error: Exception | None = None
 
 
@@ -84,7 +86,7 @@ def prepare_pictures(collection: Collection, pictures: Sequence[NewPicture]) -> 
     """Decodes and encodes those that aren't stored yet, together. A bad one fails alone."""
     hashes = [content_hash(picture.data) for picture in pictures]
     ids = [picture.id or hash_ for picture, hash_ in zip(pictures, hashes, strict=True)]
-    known = collection.index.fetch("image", ids)
+    known = _known(collection, "image", ids)
     opened = [
         None if _is_stored(record, hash_) else _opened(collection, picture.data)
         for picture, hash_, record in zip(pictures, hashes, known, strict=True)
@@ -111,7 +113,7 @@ def prepare_texts(collection: Collection, texts: Sequence[NewText]) -> list[Prep
     """Encodes those that aren't stored yet, together. A bad one fails alone."""
     hashes = [content_hash(text.text.encode()) for text in texts]
     ids = [text.id or hash_ for text, hash_ in zip(texts, hashes, strict=True)]
-    known = collection.index.fetch("text", ids)
+    known = _known(collection, "text", ids)
     errors = [_length_error(text.text, collection.settings.max_text_characters) for text in texts]
     stored = [_is_stored(record, hash_) for record, hash_ in zip(known, hashes, strict=True)]
     new = [
@@ -141,6 +143,7 @@ def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> l
     Raises StorageError; nothing of the transaction is written then.
     """
     index = collection.index
+    prepared = [_still_true(collection, kind, item) for item in prepared]
     records = [record for item in prepared for record in _as_of_now(collection, kind, item)]
     created = iter(index.upsert(records) if records else [])
     outcomes = []
@@ -150,8 +153,7 @@ def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> l
             continue
         new = [next(created) for _ in item.records]
         if item.metadata is not None:
-            there = index.get(kind, item.id) if item.keeps_metadata else None
-            stays = {} if there is None else there.metadata
+            stays = _metadata_of(collection, kind, item.id) if item.keeps_metadata else {}
             index.update_metadata(kind, item.id, {**stays, **item.metadata})
         for caption in item.adopted:
             index.update_metadata("text", caption, _of_picture(item.id))
@@ -196,15 +198,48 @@ def _replacing(record: Record, item: NewPicture | NewText) -> Prepared:
 
 def _as_of_now(collection: Collection, kind: Kind, item: Prepared) -> Sequence[Record]:
     """The item's records, its own with the metadata that are there by now, if it keeps those."""
-    there = collection.index.get(kind, item.id) if item.keeps_metadata else None
-    if there is None:
+    if not item.keeps_metadata or not item.records:
         return item.records
+    stays = _metadata_of(collection, kind, item.id)
     return [
-        replace(record, metadata={**there.metadata, **record.metadata})
+        replace(record, metadata={**stays, **record.metadata})
         if (record.kind, record.id) == (kind, item.id)
         else record
         for record in item.records
     ]
+
+
+def _metadata_of(collection: Collection, kind: Kind, item_id: str) -> Mapping[str, Any]:
+    [there] = collection.index.fetch(kind, [item_id], arrays=False)
+    return {} if there is None else there.metadata
+
+
+def _still_true(collection: Collection, kind: Kind, item: Prepared) -> Prepared:
+    """The item, prepared again if what it is the same as was replaced or deleted since."""
+    if item.same_as is None:
+        return item
+    [there] = collection.index.fetch(kind, [item.id], arrays=False)
+    match item.same_as:
+        case NewPicture() as picture:
+            if _is_stored(there, content_hash(picture.data)):
+                return item
+            return prepare_pictures(collection, [picture])[0]
+        case NewText() as text:
+            if _is_stored(there, content_hash(text.text.encode())):
+                return item
+            return prepare_texts(collection, [text])[0]
+
+
+def _known(collection: Collection, kind: Kind, ids: Sequence[str]) -> list[Record | None]:
+    """What is stored under these ids; what of it is damaged has no hash, and so is written anew."""
+    index = collection.index
+    try:
+        return index.fetch(kind, ids)
+    except DamagedError:
+        if len(ids) > 1:
+            return [record for id_ in ids for record in _known(collection, kind, [id_])]
+        [row] = index.fetch(kind, ids, arrays=False)
+        return [None if row is None else replace(row, content_hash="")]
 
 
 def _unchanged(id_: str, record: Record | None, item: NewPicture | NewText) -> Prepared:
@@ -212,7 +247,10 @@ def _unchanged(id_: str, record: Record | None, item: NewPicture | NewText) -> P
     wanted = there | dict(item.metadata or {}) if item.adds_metadata else item.metadata
     same = wanted is None or wanted == there
     return Prepared(
-        id_, metadata=None if same else item.metadata, keeps_metadata=item.adds_metadata
+        id_,
+        metadata=None if same else item.metadata,
+        keeps_metadata=item.adds_metadata,
+        same_as=item,
     )
 
 
@@ -250,7 +288,7 @@ def _with_captions(
         if text.error is not None:
             wrong = InvalidFieldsError.one(f"/captions/{number}", str(text.error))
             return Prepared(picture.id, error=wrong)
-    there = collection.index.fetch("text", ids)
+    there = collection.index.fetch("text", ids, arrays=False)
     own = {
         record.id
         for record in there

@@ -133,6 +133,17 @@ def test_fetch_keeps_the_order_asked_and_leaves_out_vector_and_thumbnail(
     assert found[0].metadata == stored.metadata
 
 
+def test_fetch_without_arrays_gives_what_a_page_gives(index: EmbeddedIndex) -> None:
+    index.upsert([record("b", seed=1, tags=("t",)), record("a", seed=2), record("a", "text")])
+    rows = index.fetch("image", ["b", "none", "a", "b"], arrays=False)
+    page = {row.id: row for row in index.list("image")}
+    for row, expected in zip(rows, ["b", None, "a", "b"], strict=True):
+        assert (row is None) == (expected is None)
+        if row is not None:
+            assert same(row, page[row.id])
+            assert (row.id, row.arrays, len(row.vector)) == (expected, {}, 0)
+
+
 def test_deleting_tells_how_many_there_were_and_takes_everything_along(
     index: EmbeddedIndex,
 ) -> None:

@@ -1,10 +1,13 @@
 """Items on their way in: what is encoded, what is recognised, what fails alone."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from index.errors import DamagedError
 from model.matcher import Matcher
 from service.collection import Collection
 from service.errors import InvalidFieldsError
@@ -73,6 +76,45 @@ def test_metadata_that_change_while_an_item_is_encoded_stay(collection: Collecti
     caption = index.get("text", "a-0")
     assert caption is not None
     assert caption.metadata == {"image_id": "a"}
+
+
+def test_of_two_that_overlap_the_later_one_is_stored_whole(collection: Collection) -> None:
+    index = collection.index
+    for kind, earlier, other in (
+        ("image", NewPicture(jpeg(1), "i", {"of": 1}), NewPicture(jpeg(2), "i", {"of": 2})),
+        ("text", NewText("one", "i", {"of": 1}), NewText("two", "i", {"of": 2})),
+    ):
+        prepare: Any = prepare_pictures if kind == "image" else prepare_texts
+        store(collection, kind, prepare(collection, [earlier]))
+        expected = index.get(kind, "i")
+        found_the_same = prepare(collection, [replace(earlier, metadata={"of": "one again"})])
+        store(collection, kind, prepare(collection, [other]))
+        store(collection, kind, found_the_same)
+        record = index.get(kind, "i")
+        assert record is not None
+        assert expected is not None
+        assert record.content_hash == expected.content_hash
+        assert record.metadata == {"of": "one again"}
+        found_the_same = prepare(collection, [earlier])
+        index.delete(kind, ["i"])
+        store(collection, kind, found_the_same)
+        assert index.count(kind) == 1
+
+
+def test_a_damaged_item_is_mended_by_sending_it_again(collection: Collection) -> None:
+    store(collection, "text", prepare_texts(collection, [NewText("one", "t", {"n": 1})]))
+    file = collection.settings.data_dir / "catalog.sqlite"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE arrays SET arrays = zeroblob(length(arrays))")
+    with pytest.raises(DamagedError):
+        collection.index.get("text", "t")
+    texts = [NewText("two", "u"), NewText("one", "t")]
+    outcomes = store(collection, "text", prepare_texts(collection, texts))
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    record = collection.index.get("text", "t")
+    assert record is not None
+    assert (record.text, record.metadata) == ("one", {"n": 1})
+    assert collection.index.verify().ok
 
 
 def test_the_same_file_twice_in_a_batch_is_one_picture(collection: Collection) -> None:
