@@ -262,9 +262,8 @@ class EmbeddedIndex:
         """The items in the order asked, see `engine.py`. Raises DamagedError."""
         check_kind(kind)
         asked = [item_id for item_id in ids if is_id(item_id)]
-        found = {} if arrays else self._catalog.rows(kind, asked)
-        if arrays:
-            found = self._live.hot.fetch(kind, asked, vectors, self._catalog.fetch)
+        hot, read = self._live.hot, self._catalog
+        found = hot.fetch(kind, asked, vectors, read.fetch) if arrays else read.rows(kind, asked)
         return [found.get(item_id) for item_id in ids]
 
     def list(self, kind: Kind, after: str | None = None, limit: int = 100) -> builtins.list[Record]:

@@ -39,7 +39,8 @@ class HotRecords:
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
         self._epoch = 0
-        self._records: OrderedDict[tuple[Kind, str], Record] = OrderedDict()
+        # Each with its bytes: counting them takes too long to do it under the lock.
+        self._records: OrderedDict[tuple[Kind, str], tuple[Record, int]] = OrderedDict()
         self._bytes = 0
         self._hits = self._misses = 0
 
@@ -109,31 +110,32 @@ class HotRecords:
         with self._lock:
             if self._epoch % 2 == 0:
                 for item_id in ids:
-                    record = self._records.get((kind, item_id))
-                    if record is not None and (len(record.vector) or not vectors):
+                    kept = self._records.get((kind, item_id))
+                    if kept is not None and (len(kept[0].vector) or not vectors):
                         self._records.move_to_end((kind, item_id))
-                        found[item_id] = record
+                        found[item_id] = kept[0]
             self._hits += len(found)
             self._misses += len(ids) - len(found)
             return found, self._epoch
 
     def _keep(self, kind: Kind, records: Mapping[str, Record], epoch: int) -> bool:
         """Keeps what was read since this epoch; False when it is over."""
+        sized = [(item_id, record, _bytes_of(record)) for item_id, record in records.items()]
         with self._lock:
             if epoch != self._epoch or epoch % 2:
                 return False
-            for item_id, record in records.items():
+            for item_id, record, size in sized:
                 self._drop((kind, item_id))
-                self._records[kind, item_id] = record
-                self._bytes += _bytes_of(record)
+                self._records[kind, item_id] = record, size
+                self._bytes += size
             while self._bytes > self._most_bytes:
                 self._drop(next(iter(self._records)))
             return True
 
     def _drop(self, key: tuple[Kind, str]) -> None:
-        record = self._records.pop(key, None)
-        if record is not None:
-            self._bytes -= _bytes_of(record)
+        kept = self._records.pop(key, None)
+        if kept is not None:
+            self._bytes -= kept[1]
 
 
 def _alone(record: Record) -> Record:

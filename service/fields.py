@@ -70,9 +70,11 @@ def length_problem(text: str, limit: int) -> str | None:
 
     White space counts: it is stored as it came, and takes as long to read.
     """
-    if text.strip() and len(text) <= limit:
-        return None
-    return f"a text has 1 to {limit:,} characters and not white space alone, not {len(text):,}"
+    if not text.strip():
+        return f"a text has 1 to {limit:,} characters, and not white space alone"
+    return (
+        None if len(text) <= limit else f"a text has 1 to {limit:,} characters, not {len(text):,}"
+    )
 
 
 def check_metadata(value: dict[str, Any]) -> dict[str, Any]:

@@ -116,5 +116,6 @@ def _add(
         told = NO_CAPTIONS if captions is None else captions.pictures.get(photo.path, NO_CAPTIONS)
         metadata = {"file": photo.name, **told.metadata}
         sentences = told.sentences or None
-        readable.append((photo.name, NewPicture(data, None, metadata, sentences, True)))
+        picture = NewPicture(data, None, metadata, sentences, adds_metadata=True)
+        readable.append((photo.name, picture))
     return unreadable + (destination.add(readable) if readable else [])

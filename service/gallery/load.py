@@ -23,7 +23,7 @@ def load_gallery(collection: Collection, progress: Callable[[int, int], None]) -
     Raises GalleryError when a photo is missing or differs, and what preparing and storing raise.
     """
     pictures = [
-        NewPicture(photo.read(), photo.id, photo.details, photo.captions, True)
+        NewPicture(photo.read(), photo.id, photo.details, photo.captions, adds_metadata=True)
         for photo in photos()
     ]
     texts = [NewText(sentence.text, sentence.id) for sentence in sentences()]

@@ -17,6 +17,7 @@ from model.resident import Usage
 from model.resident_pools import MEBIBYTE, pools_within, usage_of
 from model.toy import SENTENCES
 from tests.model.samples import drawing
+from tests.needs import lacks
 
 PICTURES = [drawing(n) for n in range(3)]
 NOTHING = {"image": Usage(), "text": Usage()}
@@ -105,5 +106,5 @@ def test_the_kernel_reads_nodes_where_they_are_and_takes_no_memory_for_them(
 ) -> None:
     matcher = Matcher(load_bundle(toy_bundle), device_cache_mib=1)
     if matcher.scorer == "torch":
-        pytest.skip("the kernel wasn't built: no C++ compiler or no Python headers")
+        lacks("the kernel wasn't built: no C++ compiler or no Python headers")
     assert matcher.device_cache() == NOTHING

@@ -81,9 +81,10 @@ async def test_an_error_reaches_all_that_were_together_and_nobody_else() -> None
     pool.close()
 
 
-async def test_an_item_that_is_cancelled_while_it_waits_is_left_out() -> None:
+@pytest.mark.parametrize("most", [1, 8])
+async def test_an_item_that_is_cancelled_while_it_waits_is_left_out(most: int) -> None:
     pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
-    batcher = Batcher(pool, work, 8)
+    batcher = Batcher(pool, work, most)
     first = await work.hold(batcher, 1)
     second, third = await started(batcher, [2, 3])
     second.cancel()
@@ -155,15 +156,3 @@ async def test_with_threads_in_each_others_way_nothing_is_left_waiting(most: int
         sys.setswitchinterval(interval)
     pool.close()
     assert pool.load()["jobs"] == 0
-
-
-async def test_an_item_that_nobody_wants_any_more_costs_no_other_its_turn() -> None:
-    pool, work = BoundedPool("doubling", 1, 10, 1), Doubling()
-    batcher = Batcher(pool, work, 1)
-    first = await work.hold(batcher, 1)
-    unwanted, wanted = await started(batcher, [2, 3])
-    unwanted.cancel()
-    work.may_end.release(2)
-    assert await asyncio.gather(first, wanted) == [2, 6]
-    assert work.calls == [[1], [3]]
-    pool.close()
