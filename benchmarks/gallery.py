@@ -1,18 +1,22 @@
 """What concepts add on photos of another kind than those that the model was trained on.
 
-usage: gallery.py [--bundle bundle]
+usage: gallery.py [--bundle bundle] [--concept-share 1] [--strength S]
 
 Recall of the shipped bundle on the sample gallery, re-ranked with and without the layer of
 concepts, each caption among all photos and each photo among all captions, and the ratio of both
 rsums. The other layers keep the weights, and all items the offsets, that they have beside concepts.
+--concept-share: so many times the fitted weight of concepts. --strength: of the hubness offsets, in
+place of the fitted one.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from model.bundle import load_bundle
+from model.evaluate import with_concept_share
 from model.matcher import Encoded, Matcher
 from model.picture import decode
 from model.recall import Recall, recall
@@ -23,9 +27,18 @@ def main() -> None:
     """Encodes the gallery once and prints both rows."""
     parser = argparse.ArgumentParser(prog="gallery")
     parser.add_argument("--bundle", type=Path, default=Path("bundle"))
-    bundle = load_bundle(parser.parse_args().bundle)
+    parser.add_argument("--concept-share", type=float, default=1.0)
+    parser.add_argument("--strength", type=float)
+    options = parser.parse_args()
+    bundle = load_bundle(options.bundle)
     if not bundle.config.concepts:
         parser.error("the bundle has no concepts")
+    scoring = bundle.scoring
+    changed = {
+        "fusion": with_concept_share(scoring.fusion, options.concept_share),
+        "strength": scoring.strength if options.strength is None else options.strength,
+    }
+    bundle = replace(bundle, scoring=scoring.model_copy(update=changed))
     matcher, weight = Matcher(bundle), np.float32(bundle.scoring.fusion.concept)
     shown = photos()
     pictures = matcher.encode_pictures([decode(photo.read()) for photo in shown])

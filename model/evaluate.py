@@ -162,7 +162,7 @@ def fit_fusion(
     alone = "global" not in layers or fusion == GLOBAL_ALONE
     tried = []
     for concept_share in CONCEPT_SHARES if fusion.concept else (1.0,):
-        shifted = _with_share(fusion, concept_share)
+        shifted = with_concept_share(fusion, concept_share)
         offset = bank.offsets(pairs, shifted)
         tried += [
             Fitted(shifted.model_copy(update={"global_": share}), strength, offset)
@@ -174,7 +174,8 @@ def fit_fusion(
     return max(tried, key=lambda one: one.recall.rsum)
 
 
-def _with_share(fusion: Fusion, factor: float) -> Fusion:
+def with_concept_share(fusion: Fusion, factor: float) -> Fusion:
+    """The fusion with so many times the weight of concepts before all are normalised again."""
     weights = fusion.model_dump(by_alias=True)
     return normalised(weights | {CONCEPT: weights[CONCEPT] * factor})
 
