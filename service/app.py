@@ -1,8 +1,10 @@
 """Wires the service: settings in, an ASGI application out. Holds no logic of its own."""
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from itertools import chain
 
 from fastapi import FastAPI, Request, Response
@@ -25,6 +27,8 @@ from service.routes import exchange, images, operations, search, texts
 from service.running import Running, run
 from service.settings import Settings
 from service.watching import Watch
+
+log = logging.getLogger(__name__)
 
 # The framework's would put paths and queries, with the ids and filters in them, into spans.
 OWN_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
@@ -78,7 +82,10 @@ def create_app(
 
 
 async def _known_error(request: Request, error: Exception) -> Response:
-    return respond(problem_of(error), request_id_of(request.scope), headers_of(error))
+    problem = problem_of(error)
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s", error)
+    return respond(problem, request_id_of(request.scope), headers_of(error))
 
 
 async def _wrong_parameters(request: Request, error: Exception) -> Response:

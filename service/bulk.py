@@ -66,7 +66,8 @@ async def add_pictures(service: Running, form: BulkPicturesForm) -> BulkResponse
 def _text(value: Any, taken: set[str]) -> NewText | Outcome:
     try:
         item = checked(BulkTextItem, value)
-        return NewText(item.text, _taken(item.id, taken), item.metadata)
+        id_ = _taken(item.id, taken)
+        return NewText(item.text, id_, item.metadata, adds_metadata=id_ is None)
     except (InvalidFieldsError, DuplicateError) as error:
         return Outcome(_id_in(value), error=error)
 

@@ -52,20 +52,18 @@ class NewText:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is left to do for one item: records to write, metadata to change, or an error to tell.
+    """What is left to do for one item: a record to write, metadata to change, or an error to tell.
 
     With none of the three the item is already stored as it should be. keeps_metadata: what is there
-    when it is written stays beside the item's metadata, or its record's. stale: ids of captions
-    that an earlier upload of the same picture left. adopted: ids of captions that are stored
-    already, but don't name the picture. same_as: what came, where it is what is stored already.
+    when it is written stays beside the item's metadata, or its record's. captions: the texts that
+    are to be all of the picture's captions. same_as: what came, where it is what is stored already.
     """
 
     id: str
-    records: tuple[Record, ...] = ()
+    record: Record | None = None
     metadata: Mapping[str, Any] | None = None
     keeps_metadata: bool = False
-    stale: tuple[str, ...] = ()
-    adopted: tuple[str, ...] = ()
+    captions: tuple["Prepared", ...] | None = None
     same_as: NewPicture | NewText | None = None
     error: Exception | None = None
 
@@ -88,8 +86,10 @@ def prepare_pictures(collection: Collection, pictures: Sequence[NewPicture]) -> 
     ids = [picture.id or hash_ for picture, hash_ in zip(pictures, hashes, strict=True)]
     known = _known(collection, "image", ids)
     opened = [
-        None if _is_stored(record, hash_) else _opened(collection, picture.data)
-        for picture, hash_, record in zip(pictures, hashes, known, strict=True)
+        None
+        if _is_stored(record, hash_) and _has_whole_thumbnail(collection, id_)
+        else _opened(collection, picture.data)
+        for picture, id_, hash_, record in zip(pictures, ids, hashes, known, strict=True)
     ]
     new = [picture for picture in opened if isinstance(picture, Image.Image)]
     encoded = iter(encode_pictures(collection, new))
@@ -143,23 +143,22 @@ def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> l
     Raises StorageError; nothing of the transaction is written then.
     """
     index = collection.index
-    prepared = [_still_true(collection, kind, item) for item in prepared]
-    records = [record for item in prepared for record in _as_of_now(collection, kind, item)]
-    created = iter(index.upsert(records) if records else [])
+    prepared = [_as_of_now(collection, kind, item) for item in prepared]
+    records = [record for item in prepared for record in _records(item)]
+    new = iter(index.upsert(records) if records else [])
     outcomes = []
     for item in prepared:
         if item.error is not None:
             outcomes.append(Outcome(item.id, error=item.error))
             continue
-        new = [next(created) for _ in item.records]
+        written = [(record, next(new)) for record in _records(item)]
         if item.metadata is not None:
             stays = _metadata_of(collection, kind, item.id) if item.keeps_metadata else {}
             index.update_metadata(kind, item.id, {**stays, **item.metadata})
-        for caption in item.adopted:
-            index.update_metadata("text", caption, _of_picture(item.id))
-        if item.stale:
-            index.delete("text", item.stale)
-        outcomes.append(Outcome(item.id, created=_is_new(item, kind, new)))
+        if item.captions is not None:
+            _keep_only(collection, item.id, item.captions)
+        created = any(is_new for record, is_new in written if record is item.record)
+        outcomes.append(Outcome(item.id, created=created))
     return outcomes
 
 
@@ -193,20 +192,46 @@ def _is_stored(record: Record | None, hash_: str) -> bool:
 
 def _replacing(record: Record, item: NewPicture | NewText) -> Prepared:
     keeps = item.metadata is None or item.adds_metadata
-    return Prepared(record.id, records=(record,), keeps_metadata=keeps)
+    return Prepared(record.id, record, keeps_metadata=keeps)
 
 
-def _as_of_now(collection: Collection, kind: Kind, item: Prepared) -> Sequence[Record]:
-    """The item's records, its own with the metadata that are there by now, if it keeps those."""
-    if not item.keeps_metadata or not item.records:
-        return item.records
-    stays = _metadata_of(collection, kind, item.id)
-    return [
-        replace(record, metadata={**stays, **record.metadata})
-        if (record.kind, record.id) == (kind, item.id)
-        else record
-        for record in item.records
-    ]
+def _records(item: Prepared) -> list[Record]:
+    """The item's own and its captions'."""
+    captions = [caption.record for caption in item.captions or ()]
+    return [record for record in (item.record, *captions) if record is not None]
+
+
+def _as_of_now(collection: Collection, kind: Kind, item: Prepared) -> Prepared:
+    """The item and its captions, by what is stored by now.
+
+    What is no longer the same as what is stored is prepared again, and a record that keeps the
+    metadata gets those that are there.
+    """
+    item = _still_true(collection, kind, item)
+    if item.record is not None and item.keeps_metadata:
+        told = {**_metadata_of(collection, kind, item.id), **item.record.metadata}
+        item = replace(item, record=replace(item.record, metadata=told))
+    if item.captions is not None:
+        captions = (_as_of_now(collection, "text", caption) for caption in item.captions)
+        item = replace(item, captions=tuple(captions))
+    return item
+
+
+def _keep_only(collection: Collection, image_id: str, captions: Sequence[Prepared]) -> None:
+    """Makes these texts name the picture, and deletes the captions it had beyond them."""
+    index = collection.index
+    there = index.fetch("text", _caption_ids(image_id), arrays=False)
+    own = {
+        record.id
+        for record in there
+        if record is not None and record.metadata.get("image_id") == image_id
+    }
+    wanted = [caption.id for caption in captions]
+    for caption in wanted:
+        if caption not in own:
+            index.update_metadata("text", caption, _of_picture(image_id))
+    if stale := own.difference(wanted):
+        index.delete("text", sorted(stale))
 
 
 def _metadata_of(collection: Collection, kind: Kind, item_id: str) -> Mapping[str, Any]:
@@ -242,6 +267,13 @@ def _known(collection: Collection, kind: Kind, ids: Sequence[str]) -> list[Recor
         return [None if row is None else replace(row, content_hash="")]
 
 
+def _has_whole_thumbnail(collection: Collection, image_id: str) -> bool:
+    try:
+        return collection.index.thumbnail(image_id) is not None
+    except DamagedError:
+        return False
+
+
 def _unchanged(id_: str, record: Record | None, item: NewPicture | NewText) -> Prepared:
     there = {} if record is None else dict(record.metadata)
     wanted = there | dict(item.metadata or {}) if item.adds_metadata else item.metadata
@@ -269,10 +301,9 @@ def _length_error(text: str, limit: int) -> InvalidFieldsError | None:
 def _with_captions(
     collection: Collection, picture: Prepared, captions: tuple[str, ...] | None
 ) -> Prepared:
-    """The picture with its captions, and with those of an earlier upload that it has to lose."""
     if captions is None:
         return picture
-    ids = [f"{picture.id}-{n}" for n in range(MAX_CAPTIONS)]
+    ids = _caption_ids(picture.id)
     try:
         check_id(ids[-1])
     except ValueError as error:
@@ -288,26 +319,14 @@ def _with_captions(
         if text.error is not None:
             wrong = InvalidFieldsError.one(f"/captions/{number}", str(text.error))
             return Prepared(picture.id, error=wrong)
-    there = collection.index.fetch("text", ids, arrays=False)
-    own = {
-        record.id
-        for record in there
-        if record is not None and record.metadata.get("image_id") == picture.id
-    }
-    stale = tuple(id_ for id_ in ids[len(captions) :] if id_ in own)
-    adopted = tuple(text.id for text in prepared if not text.records and text.id not in own)
-    records = (*picture.records, *(record for text in prepared for record in text.records))
-    return replace(picture, records=records, stale=stale, adopted=adopted)
+    return replace(picture, captions=tuple(prepared))
+
+
+def _caption_ids(image_id: str) -> list[str]:
+    """The ids that a picture's captions can have."""
+    return [f"{image_id}-{n}" for n in range(MAX_CAPTIONS)]
 
 
 def _of_picture(image_id: str) -> Mapping[str, Any]:
     """The metadata of a picture's caption."""
     return {"image_id": image_id}
-
-
-def _is_new(item: Prepared, kind: Kind, new: Sequence[bool]) -> bool:
-    return any(
-        created
-        for record, created in zip(item.records, new, strict=True)
-        if record.kind == kind and record.id == item.id
-    )

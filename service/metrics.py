@@ -82,6 +82,12 @@ class Metrics:
             buckets=BATCH_BUCKETS,
             registry=self.registry,
         )
+        self._damaged = Counter(
+            "sightline_search_damaged_items",
+            "Damaged items that were left out of an answer.",
+            ("kind",),
+            registry=self.registry,
+        )
         # A rate needs a first value, so what can happen is there before it does.
         for direction in get_args(Direction):
             self._degraded.labels(direction)
@@ -91,6 +97,7 @@ class Metrics:
                 self._stage_seconds.labels(direction, stage)
         for kind in get_args(Kind):
             self._encoded_together.labels(kind)
+            self._damaged.labels(kind)
 
     def request(self, route: str | None, method: str | None, status: int, seconds: float) -> None:
         """A request that was answered.
@@ -124,3 +131,7 @@ class Metrics:
     def encoding(self, kind: Kind, items: int) -> None:
         """How many pictures or texts are encoded together."""
         self._encoded_together.labels(kind).observe(items)
+
+    def damaged(self, kind: Kind) -> None:
+        """An item that a search left out, since what is stored of it is damaged."""
+        self._damaged.labels(kind).inc()

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Response
 from pydantic import ValidationError
 
-from index.errors import ClosedError, RecordError, StorageError, StorageFullError
+from index.errors import ClosedError, DamagedError, RecordError, StorageError, StorageFullError
 from model.errors import PictureError, PictureTooLargeError
 from service import errors
 from service.schemas import BadField, Problem
@@ -55,6 +55,7 @@ TABLE: tuple[tuple[type[Exception], Kind], ...] = (
     (RecordError, Kind(422, "bad-record", "The item can't be stored")),
     (StorageFullError, Kind(507, "disk-full", "No space is left on the service's disk")),
     (StorageError, Kind(503, "storage", "The service's disk refuses")),
+    (DamagedError, Kind(500, "damaged", "What is stored of an item is damaged")),
     (ClosedError, Kind(503, "closing", "The service is shutting down")),
 )
 KNOWN = tuple(error for error, _ in TABLE)

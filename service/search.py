@@ -4,11 +4,12 @@ Pages are cut from one ranking: the candidates as the re-ranker orders them, the
 in the order of the first stage. `cursor.py` says what a cursor remembers of it.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from index.errors import FilterError
+from index.errors import DamagedError, FilterError
 from index.filter import Filter, parse_filter
 from index.records import Hits, Record
 from service.collection import Collection
@@ -18,6 +19,8 @@ from service.queries import SearchOptions
 from service.question import Question
 from service.rerank import Ranked
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -239,10 +242,25 @@ def _hits(collection: Collection, question: Question, ask: Ask, wanted: int) -> 
 def _there(
     collection: Collection, question: Question, ids: Sequence[str]
 ) -> tuple[list[int], list[Record]]:
-    """Those that are still there, with their places among the ids."""
-    records = collection.index.fetch(question.target, ids, vectors=question.needs_vectors)
+    """Those that are still there, and whole, with their places among the ids."""
+    records = _fetch(collection, question, ids)
     there = [(place, record) for place, record in enumerate(records) if record is not None]
     return [place for place, _ in there], [record for _, record in there]
+
+
+def _fetch(
+    collection: Collection, question: Question, ids: Sequence[str]
+) -> Sequence[Record | None]:
+    """The items; one that is damaged costs its own place, and not everybody's answer."""
+    index, kind = collection.index, question.target
+    try:
+        return index.fetch(kind, ids, vectors=question.needs_vectors)
+    except DamagedError as error:
+        if len(ids) > 1:
+            return [record for id_ in ids for record in _fetch(collection, question, [id_])]
+        log.error("left out of an answer: %s", error)
+        collection.metrics.damaged(kind)
+        return [None]
 
 
 def _page(

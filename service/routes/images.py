@@ -107,7 +107,7 @@ async def _store(id: str | None, request: Request, response: Response, service: 
         fields = form_fields(form, PictureForm)
         data = await picture_bytes(fields.image, "/image", service.settings)
     captions = None if fields.captions is None else tuple(fields.captions)
-    picture = NewPicture(data, id, fields.metadata, captions)
+    picture = NewPicture(data, id, fields.metadata, captions, adds_metadata=id is None)
     [outcome] = await service.add("image", partial(prepare_pictures, service.collection, [picture]))
     response.status_code = 201 if outcome.created else 200
     return care.stored(outcome)

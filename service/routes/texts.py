@@ -69,7 +69,7 @@ async def delete_text(id: PathId, service: Service) -> None:
 
 async def _store(id: str | None, request: Request, response: Response, service: Running) -> Stored:
     item = await read_json(request, TextItem, service.encoders)
-    text = NewText(item.text, id, item.metadata)
+    text = NewText(item.text, id, item.metadata, adds_metadata=id is None)
     [outcome] = await service.add("text", partial(prepare_texts, service.collection, [text]))
     response.status_code = 201 if outcome.created else 200
     return care.stored(outcome)

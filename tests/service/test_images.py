@@ -76,6 +76,17 @@ async def test_a_post_is_stored_under_its_content_once(client: httpx.AsyncClient
     assert (second.status_code, second.json()) == (200, {"id": expected, "created": False})
 
 
+async def test_a_post_adds_to_what_was_told_of_the_picture(client: httpx.AsyncClient) -> None:
+    told = {"metadata": '{"album": "coast", "year": 2023}'}
+    id_ = (await client.post("/images", files=part(jpeg(4)), data=told)).json()["id"]
+    again = {"metadata": '{"year": 2024}'}
+    await client.post("/images", files=part(jpeg(4)), data=again)
+    stored = (await client.get(f"/images/{id_}")).json()["metadata"]
+    assert stored == {"album": "coast", "year": 2024}
+    await client.put(f"/images/{id_}", files=part(jpeg(4)), data=again)
+    assert (await client.get(f"/images/{id_}")).json()["metadata"] == {"year": 2024}
+
+
 async def test_captions_become_texts_and_leave_with_the_next_ones(
     client: httpx.AsyncClient,
 ) -> None:

@@ -117,6 +117,44 @@ def test_a_damaged_item_is_mended_by_sending_it_again(collection: Collection) ->
     assert collection.index.verify().ok
 
 
+def test_a_damaged_thumbnail_is_mended_by_sending_the_same_file(collection: Collection) -> None:
+    add_pictures(collection, NewPicture(jpeg(1), "a", {"n": 1}))
+    whole = collection.index.thumbnail("a")
+    file = collection.settings.data_dir / "catalog.sqlite"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE thumbnail SET jpeg = zeroblob(length(jpeg))")
+    with pytest.raises(DamagedError):
+        collection.index.thumbnail("a")
+    assert add_pictures(collection, NewPicture(jpeg(1), "a")) == [("a", False)]
+    assert collection.index.thumbnail("a") == whole
+    assert collection.index.verify().ok
+    [record] = collection.index.fetch("image", ["a"])
+    assert record is not None
+    assert record.metadata == {"n": 1}
+
+
+def test_captions_of_overlapping_uploads_do_not_mix(collection: Collection) -> None:
+    earlier = NewPicture(jpeg(1), "a", captions=("a dog", "two cats", "snow"))
+    later = NewPicture(jpeg(1), "a", captions=("one horse", "two cats"))
+    first, second = (prepare_pictures(collection, [one]) for one in (earlier, later))
+    store(collection, "image", first)
+    store(collection, "image", second)
+    assert captions_of(collection) == {"a-0": "one horse", "a-1": "two cats"}
+    # Found the same as what is stored, which isn't there any more when its turn comes.
+    second = prepare_pictures(collection, [later])
+    add_pictures(collection, earlier)
+    collection.index.update_metadata("text", "a-1", {"image_id": "another"})
+    store(collection, "image", second)
+    assert captions_of(collection) == {"a-0": "one horse", "a-1": "two cats"}
+
+
+def captions_of(collection: Collection) -> dict[str, str | None]:
+    assert collection.index.verify().ok
+    texts = collection.index.list("text")
+    assert [text.metadata for text in texts] == [{"image_id": "a"}] * len(texts)
+    return {text.id: text.text for text in texts}
+
+
 def test_the_same_file_twice_in_a_batch_is_one_picture(collection: Collection) -> None:
     added = add_pictures(collection, NewPicture(jpeg(1)), NewPicture(jpeg(1)))
     assert added == [(content_hash(jpeg(1)), True), (content_hash(jpeg(1)), False)]

@@ -2,11 +2,14 @@
 
 import base64
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import httpx
 import pytest
 
+from service.settings import Settings
 from tests.helpers import jpeg
 
 pytestmark = pytest.mark.anyio
@@ -365,3 +368,28 @@ async def test_a_form_without_a_file_names_the_file(shared_client: httpx.AsyncCl
         path, content=b"--y", headers={"content-type": "multipart/form-data"}
     )
     assert broken.status_code == 400
+
+
+async def test_a_damaged_item_costs_its_own_place_alone(
+    client: httpx.AsyncClient, settings: Settings
+) -> None:
+    await fill(client)
+    whole = await ask(client, "a dog on the grass", k=8)
+    damaged = whole["results"][2]["id"]
+    await client.patch(f"/images/{damaged}/metadata", json={"so it is": "read again"})
+    with closing(sqlite3.connect(settings.data_dir / "catalog.sqlite")) as connection, connection:
+        connection.execute(
+            "UPDATE arrays SET arrays = zeroblob(length(arrays)) WHERE number ="
+            " (SELECT number FROM item WHERE kind = 'image' AND id = ?)",
+            (damaged,),
+        )
+    found = await ask(client, "a dog on the grass", k=8)
+    expected = [one["id"] for one in whole["results"] if one["id"] != damaged]
+    assert [one["id"] for one in found["results"]] == expected
+    assert (found["candidates"], found["degraded"]) == (7, False)
+    assert 'damaged_items_total{kind="image"} 1.0' in (await client.get("/metrics")).text
+    asked = {"image_id": damaged, "search": "image-to-image"}
+    batch = await client.post("/search/batch", json={"queries": [asked]})
+    [outcome] = batch.json()["items"]
+    assert (outcome["status"], outcome["error"]["type"]) == (500, "urn:sightline:problem:damaged")
+    assert repr(damaged) in outcome["error"]["detail"]

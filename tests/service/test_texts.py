@@ -102,3 +102,15 @@ async def test_a_bulk_without_items_is_refused(
     response = await client.post("/texts:bulk", json=body)
     assert response.status_code == 422
     assert response.json()["errors"][0]["pointer"] == field
+
+
+async def test_a_post_adds_to_what_was_told_of_the_text(client: httpx.AsyncClient) -> None:
+    first = await client.post("/texts", json={"text": "a dog", "metadata": {"by": "me", "n": 1}})
+    route = f"/texts/{first.json()['id']}"
+    await client.post("/texts", json={"text": "a dog", "metadata": {"n": 2}})
+    assert (await client.get(route)).json()["metadata"] == {"by": "me", "n": 2}
+    item = {"text": "a dog", "metadata": {"n": 3}}
+    await client.post("/texts:bulk", json={"items": [item]})
+    assert (await client.get(route)).json()["metadata"] == {"by": "me", "n": 3}
+    await client.put(route, json=item)
+    assert (await client.get(route)).json()["metadata"] == {"n": 3}
