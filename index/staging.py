@@ -78,9 +78,7 @@ def staging(
     file = folder / FILE_NAME
     if not file.exists():
         raise StorageError(f"{folder} holds no collection")
-    with translated(folder):
-        lock = FolderLock(folder)
-    try:
+    with _locked(folder):
         model = _model_of(file)
         codec = codec if codec is not None or model is None else model.codec
         target = Model(fingerprint, dimension, codec)
@@ -89,8 +87,6 @@ def staging(
             yield staged
         finally:
             staged.close()
-    finally:
-        lock.release()
 
 
 class Staging(Catalog):
@@ -213,11 +209,24 @@ class Staging(Catalog):
 def codec_of(folder: Path) -> str | None:
     """The label of the codec of a collection; None where nobody has said it, or nothing is there.
 
-    Raises FormatError, DamagedError and StorageError.
+    Raises LockedError, FormatError, DamagedError and StorageError.
     """
     file = folder / FILE_NAME
-    model = _model_of(file) if file.exists() else None
+    if not file.exists():
+        return None
+    with _locked(folder):
+        model = _model_of(file)
     return None if model is None else model.codec
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with translated(folder):
+        lock = FolderLock(folder)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _model_of(file: Path) -> Model | None:

@@ -21,7 +21,7 @@ from index.errors import (
 )
 from index.filter import Tagged
 from index.records import Record
-from index.staging import staging
+from index.staging import codec_of, staging
 from tests.index.conftest import Opener
 from tests.index.samples import (
     DIMENSION,
@@ -261,7 +261,11 @@ def test_only_a_collection_that_nobody_has_open_is_staged(open_index: Opener, fo
         staging(folder, OTHER_FINGERPRINT, OTHER_DIMENSION),
     ):
         pass
+    # Not even to look whose it is: that brings the schema up to date.
+    with pytest.raises(LockedError, match="is open in another process"):
+        codec_of(folder)
     index.close()
+    assert codec_of(folder) is None
     with staging(folder, OTHER_FINGERPRINT, OTHER_DIMENSION), pytest.raises(LockedError):
         open_index()
     (folder / "catalog.sqlite").unlink()
