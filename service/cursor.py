@@ -18,15 +18,16 @@ class Cursor(BaseModel):
     """A place in the ranking of one search, in one state of the index.
 
     The ranking is that of the candidates, and after them all other items as the first stage ranks
-    them. reranked: of the `candidates`, so many were scored on the first page, which a deadline
-    may have cut short. given: places of the ranking that the pages before went through. score,
-    item_id: of the last of them in the first stage, once the candidates are through. no_match: as
-    the first page found it.
+    them. encoding: of the query (`Question.encoding`). reranked: of the `candidates`, so many were
+    scored on the first page, which a deadline may have cut short. given: places of the ranking that
+    the pages before went through. score, item_id: of the last of them in the first stage, once the
+    candidates are through. no_match: as the first page found it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     search: str
+    encoding: str
     generation: int = Field(ge=0)
     candidates: int = Field(ge=1)
     reranked: int = Field(ge=0)
@@ -59,6 +60,14 @@ class Cursor(BaseModel):
             raise CursorMismatchError(
                 "the cursor belongs to another query or to other options; send those of the page "
                 "before again, with nothing but `cursor` changed"
+            )
+
+    def check_encoding(self, encoding: str) -> None:
+        """Raises CursorExpiredError unless the query is encoded as it was."""
+        if encoding != self.encoding:
+            raise CursorExpiredError(
+                "the query is no longer remembered, and encoded anew it ranks a little otherwise; "
+                "search again from the first page"
             )
 
     def check_generation(self, generation: int) -> None:

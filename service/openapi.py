@@ -120,7 +120,9 @@ def _add_problems(method: str, path: str, operation: dict[str, Any]) -> None:
         responses["404"] = _problem("There is no item with this id, or no such model.")
     if path.startswith("/search/") and path != "/search/batch":
         responses["409"] = _problem("The cursor belongs to another search.")
-        responses["410"] = _problem("The index has changed since the cursor was made.")
+        responses["410"] = _problem(
+            "The index has changed since the cursor was made, or the query is no longer remembered."
+        )
     if path not in ("/healthz", "/metrics"):
         responses["503"] = _problem(DRAINING if path == "/readyz" else BUSY)
 

@@ -37,7 +37,7 @@ TABLE: tuple[tuple[type[Exception], Kind], ...] = (
     ),
     (
         errors.CursorExpiredError,
-        Kind(410, "cursor-expired", "The cursor's state of the index is gone", "/cursor"),
+        Kind(410, "cursor-expired", "What the cursor was made for is gone", "/cursor"),
     ),
     (errors.DuplicateError, Kind(409, "duplicate", "The id appears twice in the request", "/id")),
     (errors.UnsupportedTypeError, Kind(415, "unsupported-type", "The body has another type")),

@@ -1,7 +1,10 @@
 """Step 1 of a search: what is asked, sentences and pictures, encoded and ready to rank."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -49,6 +52,17 @@ class Question:
     def vector(self) -> np.ndarray:
         """What the index is asked, (d,) float32."""
         return self.composition.query
+
+    @cached_property
+    def encoding(self) -> str:
+        """Tells apart encodings of one query: the last bits of a sentence's vectors depend on what
+        was encoded together with it.
+        """
+        digest = hashlib.blake2b(self.vector.tobytes(), digest_size=9)
+        for part in self.parts:
+            for array in part.encoded.arrays.values():
+                digest.update(array.tobytes())
+        return base64.urlsafe_b64encode(digest.digest()).decode()
 
     @property
     def can_be_reranked(self) -> bool:

@@ -125,6 +125,7 @@ def search(collection: Collection, question: Question, ask: Ask, encode_s: float
     if ask.cursor is None:
         return _among_candidates(collection, question, ask, encode_s)
     ask.cursor.check_search(question.name)
+    ask.cursor.check_encoding(question.encoding)
     if ask.cursor.item_id is None:
         return _among_candidates(collection, question, ask, encode_s)
     return _after_candidates(collection, question, ask, ask.cursor, encode_s)
@@ -164,6 +165,7 @@ def _among_candidates(
     if end < len(ranking) or goes_on:
         following = Cursor(
             search=question.name,
+            encoding=question.encoding,
             generation=hits.generation,
             candidates=wanted,
             reranked=scored,

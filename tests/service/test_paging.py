@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from service.answers import SearchResponse
 from service.collection import Collection, open_collection
 from service.cursor import Cursor
-from service.errors import InvalidFieldsError
+from service.errors import CursorExpiredError, InvalidFieldsError
 from service.ingest import NewPicture, NewText, prepare_pictures, prepare_texts, store
 from service.queries import PictureQuery, TextQuery
 from service.question import encode_question
@@ -133,6 +134,22 @@ def test_pages_end_at_the_limit(filled: Collection) -> None:
     narrow = Collection(shallow, filled.matcher, filled.index, filled.device)
     found = ids(*all_pages(narrow, query="a dog", k=5, candidates=5))
     assert found == ids(*all_pages(filled, query="a dog", k=5, candidates=5))[:15]
+
+
+def test_a_cursor_fits_one_encoding_of_the_query(filled: Collection) -> None:
+    given = TextQuery(query="a dog", k=3)
+    question = encode_question(filled, "text-to-image", given)
+    first = search(filled, question, ask_of(given, filled, time.perf_counter()), 0.0)
+    given = TextQuery(query="a dog", k=3, cursor=first.next_cursor)
+    again = ask_of(given, filled, time.perf_counter())
+    assert len(search(filled, question, again, 0.0).matches) == 3
+    [part] = question.parts
+    tags = part.encoded.arrays["tags"].copy()
+    tags.flat[0] += 1
+    otherwise = replace(part.encoded, arrays={**part.encoded.arrays, "tags": tags})
+    question = replace(question, parts=(replace(part, encoded=otherwise),))
+    with pytest.raises(CursorExpiredError, match="no longer remembered"):
+        search(filled, question, again, 0.0)
 
 
 @pytest.mark.anyio
