@@ -3,6 +3,7 @@
 import { chance, decimal, element, percent } from "./dom.js";
 import { Easel } from "./easel.js";
 import { together } from "./heat.js";
+import { isModified } from "./keyboard.js";
 import { layerBars } from "./layers.js";
 import { likelihood } from "./likelihood.js";
 import { Pointing } from "./pointing.js";
@@ -32,6 +33,7 @@ export class Detail {
       if (event.target === dialog) dialog.close();
     });
     dialog.addEventListener("keydown", (event) => {
+      if (isModified(event)) return;
       const inWords = /** @type {Element} */ (event.target).closest(".chips");
       if (event.key === "ArrowRight" && !inWords) this.#go(1);
       if (event.key === "ArrowLeft" && !inWords) this.#go(-1);

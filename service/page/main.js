@@ -4,6 +4,7 @@ import { nameWindow, questionInAddress, rememberQuestion } from "./address.js";
 import { ask, askOn } from "./asking.js";
 import { byId } from "./dom.js";
 import { receivePhotos } from "./drop.js";
+import { isModified } from "./keyboard.js";
 import { Latest } from "./latest.js";
 import { Photos } from "./photos.js";
 import { ProblemError } from "./problem.js";
@@ -61,13 +62,20 @@ receivePhotos({
   hasSentence: () => query.text !== "",
 });
 themeSwitch(byId("theme"));
-byId("home").addEventListener("click", (/** @type {Event} */ event) => {
+byId("home").addEventListener("click", (/** @type {MouseEvent} */ event) => {
+  // It is to open in another tab or window.
+  if (isModified(event) || event.shiftKey) return;
   event.preventDefault();
   begin({});
 });
+byId("skip").addEventListener("click", (/** @type {Event} */ event) => {
+  // A step of the history without a photo would put away the one that asks.
+  event.preventDefault();
+  byId("content").focus();
+});
 addEventListener("popstate", restore);
 addEventListener("keydown", (event) => {
-  if (byId("detail").open) return;
+  if (byId("detail").open || isModified(event)) return;
   if (event.key === "Escape") screen.unpoint();
   if (event.key === "/" && !isWriting(event.target)) {
     event.preventDefault();

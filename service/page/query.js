@@ -5,8 +5,9 @@
 
 import { pieces } from "./codepoints.js";
 import { byId, element } from "./dom.js";
+import { keepFocus } from "./keyboard.js";
 import { afterPause } from "./pause.js";
-import { roving, wordButton } from "./words.js";
+import { oneStop, roving, wordButton } from "./words.js";
 
 const PAUSE_MS = 160;
 
@@ -42,6 +43,7 @@ export class QueryBox {
       if (this.text) listeners.onAsk(this.text);
     };
     this.#mirrorText();
+    roving(this.strip, ".word");
     this.area.addEventListener("input", later);
     this.area.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.isComposing) return;
@@ -99,15 +101,16 @@ export class QueryBox {
       word ? element("span", { "data-word": String(word.start) }, text) : text,
     );
     this.#mirrorText(indent, ...spans);
-    this.strip.replaceChildren(
-      element("span", { class: "hint", id: "words-hint" }, "Point at a word to see where it looks"),
-      ...words.map((word) => wordButton(word.text, String(word.start), pointing)),
-    );
+    const buttons = words.map((word) => wordButton(word.text, String(word.start), pointing));
+    oneStop(buttons);
     this.strip.setAttribute("role", "toolbar");
     this.strip.setAttribute("aria-labelledby", "words-hint");
     this.#stale = false;
     this.strip.hidden = words.length === 0;
-    roving(this.strip, ".word");
+    keepFocus(
+      () => this.strip.querySelectorAll("button"),
+      () => this.strip.replaceChildren(element("span", { class: "hint", id: "words-hint" }, "Point at a word to see where it looks"), ...buttons),
+    );
     pointing.onChange(() => {
       for (const span of this.mirror.querySelectorAll("span")) {
         span.classList.toggle("lit", span.dataset.word === pointing.word);

@@ -1,6 +1,7 @@
 /** The part of a picture that asks: drawn with the pointer, or moved and sized with the keys. */
 
 import { element } from "./dom.js";
+import { isModified } from "./keyboard.js";
 
 /** @typedef {import("./api.js").Box} Box */
 
@@ -26,6 +27,7 @@ export class Region {
     this.element = element("div", { class: "drawing", hidden: true }, this.box);
     this.#drawWithPointer();
     this.box.addEventListener("keydown", (event) => {
+      if (isModified(event)) return;
       if (event.key === "Escape") onLeave();
       const arrow = ARROWS[event.key];
       if (!arrow) return;

@@ -4,7 +4,7 @@ import { element, prefersStillness } from "./dom.js";
 import { justify } from "./justify.js";
 import { decoded } from "./picture.js";
 import { Print } from "./print.js";
-import { roving } from "./words.js";
+import { oneStop, roving } from "./words.js";
 
 const GAP = 14;
 const IMAGES_WITHIN_MS = 600;
@@ -58,7 +58,7 @@ export class Results {
     this.#pointing = pointing;
     this.list.replaceChildren();
     this.#add(results, prints);
-    prints.forEach((print, i) => (print.button.tabIndex = i === 0 ? 0 : -1));
+    oneStop(prints.map(({ button }) => button));
     this.root.classList.toggle("faint", faint);
     this.#layOut();
     this.#glide(before);

@@ -1,6 +1,7 @@
 /** Words that can be pointed at: by mouse, by keyboard, by tapping. */
 
 import { element } from "./dom.js";
+import { isModified } from "./keyboard.js";
 
 /**
  * A button for one word.
@@ -28,18 +29,20 @@ export function wordButton(text, key, pointing) {
 }
 
 /**
- * One stop for the Tab key among many: arrows, Home and End move inside.
+ * One stop for the Tab key among many: arrows, Home and End move inside. Once for each group;
+ * members that come later are set by `oneStop`.
  * @param {HTMLElement} group
  * @param {string} selector  of the members
  */
 export function roving(group, selector) {
   const members = () => /** @type {HTMLElement[]} */ ([...group.querySelectorAll(selector)]);
-  members().forEach((member, i) => (member.tabIndex = i === 0 ? 0 : -1));
+  oneStop(members());
   group.addEventListener("focusin", (event) => {
-    if (!members().includes(/** @type {HTMLElement} */ (event.target))) return;
-    for (const member of members()) member.tabIndex = member === event.target ? 0 : -1;
+    const at = members().indexOf(/** @type {HTMLElement} */ (event.target));
+    if (at >= 0) oneStop(members(), at);
   });
   group.addEventListener("keydown", (event) => {
+    if (isModified(event)) return;
     const all = members();
     const at = all.indexOf(/** @type {HTMLElement} */ (document.activeElement));
     const to = destination(event.key, at, all);
@@ -47,6 +50,15 @@ export function roving(group, selector) {
     event.preventDefault();
     all[to].focus();
   });
+}
+
+/**
+ * Lets the Tab key stop at one of many only.
+ * @param {HTMLElement[]} members
+ * @param {number} [at]  where it stops
+ */
+export function oneStop(members, at = 0) {
+  members.forEach((member, i) => (member.tabIndex = i === at ? 0 : -1));
 }
 
 /**

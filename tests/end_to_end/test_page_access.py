@@ -101,6 +101,34 @@ def test_everything_works_with_the_keyboard_alone(page: Page) -> None:
     expect(frames.nth(2)).to_be_focused()
 
 
+def test_an_arrow_goes_to_the_next_word_however_often_was_asked(page: Page) -> None:
+    for query in ("two dogs on a beach", "a green field of grass", QUERY):
+        search(page, query)
+        expect(page.locator("#words .word").nth(1)).to_have_text(query.split()[1])
+    words = page.locator("#words .word")
+    expect(words.first).to_have_attribute("tabindex", "0")
+    words.first.focus()
+
+    page.keyboard.press("ArrowRight")
+
+    expect(words.nth(1)).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(words.nth(2)).to_be_focused()
+    assert words.evaluate_all("(all) => all.filter((word) => word.tabIndex === 0).length") == 1
+
+
+def test_arrows_with_another_key_are_the_browsers(page: Page) -> None:
+    search(page)
+    words = page.locator("#words .word")
+    words.first.focus()
+    page.keyboard.press("Control+ArrowRight")
+    expect(words.first).to_be_focused()
+
+    page.locator("#pictures .frame").first.press("Enter")
+    page.keyboard.press("Control+ArrowRight")
+    expect(page.locator("#detail .steps")).to_contain_text("1 of")
+
+
 def test_dark_mode_follows_the_system(page: Page) -> None:
     light = page.evaluate(GROUND)
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
