@@ -10,9 +10,40 @@ const NAME = "sightline-key";
 /** The answer that a person is about to give; many requests may wait for it. @type {Promise<boolean> | null} */
 let asked = null;
 
+/** The key where the browser forbids storage: then it lasts as long as the page. @type {string | null} */
+let inMemory = null;
+
 /** @returns {string | null} */
 export function currentKey() {
-  return sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME);
+  try {
+    return sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME) ?? inMemory;
+  } catch {
+    return inMemory;
+  }
+}
+
+/**
+ * @param {string} key
+ * @param {boolean} longer  whether the next visits have it too
+ */
+function keep(key, longer) {
+  forget();
+  try {
+    (longer ? localStorage : sessionStorage).setItem(NAME, key);
+  } catch (error) {
+    console.info("The key is not remembered:", error);
+    inMemory = key;
+  }
+}
+
+function forget() {
+  inMemory = null;
+  try {
+    sessionStorage.removeItem(NAME);
+    localStorage.removeItem(NAME);
+  } catch (error) {
+    console.info("No key is remembered:", error);
+  }
 }
 
 /** @returns {Record<string, string>} */
@@ -49,12 +80,11 @@ export async function askForKey(refused) {
 /** Offers to forget the key, once for each visit. */
 function offerToForget() {
   if (currentKey() === null || document.querySelector(".keyed")) return;
-  const forget = () => {
-    sessionStorage.removeItem(NAME);
-    localStorage.removeItem(NAME);
+  const onclick = () => {
+    forget();
     location.reload();
   };
-  const button = element("button", { type: "button", onclick: forget }, "Forget it");
+  const button = element("button", { type: "button", onclick }, "Forget it");
   document.body.append(element("footer", { class: "keyed" }, "This page uses a key. ", button));
 }
 
@@ -107,10 +137,7 @@ class KeyDialog {
   /** @param {Event} event */
   #take(event) {
     event.preventDefault();
-    sessionStorage.removeItem(NAME);
-    localStorage.removeItem(NAME);
-    const place = this.remember.checked ? localStorage : sessionStorage;
-    place.setItem(NAME, this.field.value);
+    keep(this.field.value, this.remember.checked);
     this.dialog.close("given");
   }
 }

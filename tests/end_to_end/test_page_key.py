@@ -169,3 +169,20 @@ def test_without_a_key_the_page_says_what_it_needs(page: Page) -> None:
     page.get_by_label("Describe the picture").fill("a dog")
     give(page, READER)
     expect(page.locator("#pictures .print")).to_have_count(3)
+
+
+def test_a_browser_that_forbids_storage_keeps_the_key_for_the_page(page: Page) -> None:
+    page.add_init_script(
+        """for (const name of ["localStorage", "sessionStorage"]) {
+               Object.defineProperty(window, name, {
+                   get() { throw new DOMException("storage is forbidden", "SecurityError"); },
+               });
+           }"""
+    )
+    page.reload()
+    give(page, READER)
+
+    expect(page.locator(".contact-sheet img")).to_have_count(3)
+    search(page)
+    page.get_by_role("button", name="Forget it").click()
+    expect(page.get_by_role("dialog", name="This collection needs a key")).to_be_visible()
