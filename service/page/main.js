@@ -131,11 +131,11 @@ function run() {
 }
 
 function showPhoto() {
-  const { picture, photo: number } = asked;
-  const kept = photos.get(number);
+  const { picture, photo } = asked;
+  const kept = photos.get(photo);
   const file = kept?.photo;
   const source = {
-    key: kept ? `visit ${number}` : `stored ${picture}`,
+    key: kept ? `visit ${photo}` : `stored ${picture}`,
     url: kept ? kept.url : `images/${encodeURIComponent(picture ?? "")}/thumbnail`,
     alt: kept ? "Your photo" : "The picture that asks",
     onAdd: file instanceof File ? () => tray.add([file]) : null,

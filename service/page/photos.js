@@ -1,22 +1,25 @@
 /** The photos that asked in this visit, for the Back button; never sent anywhere but to ask. */
 
 export class Photos {
-  /** @type {{photo: Blob, url: string}[]} */
-  #kept = [];
+  /** @type {Map<string, {photo: Blob, url: string}>} */
+  #kept = new Map();
 
   /**
    * @param {Blob} photo
-   * @returns {number}  by which it is found again
+   * @returns {string}  by which it is found again
    */
   keep(photo) {
-    return this.#kept.push({ photo, url: URL.createObjectURL(photo) }) - 1;
+    // The history outlives a visit: a name has to differ from those that earlier visits gave.
+    const name = `${performance.timeOrigin} ${this.#kept.size}`;
+    this.#kept.set(name, { photo, url: URL.createObjectURL(photo) });
+    return name;
   }
 
   /**
-   * @param {number | null} number
+   * @param {string | null} name
    * @returns {{photo: Blob, url: string} | null}  null also for those of an earlier visit
    */
-  get(number) {
-    return number === null ? null : (this.#kept[number] ?? null);
+  get(name) {
+    return name === null ? null : (this.#kept.get(name) ?? null);
   }
 }

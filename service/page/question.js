@@ -6,7 +6,7 @@
  * @property {string} exclude  a sentence for what the results should not show
  * @property {string[]} tags  that every result carries
  * @property {string | null} picture  id of a picture of the collection that asks
- * @property {number | null} photo  number of a photo of this visit that asks
+ * @property {string | null} photo  name of a photo of this visit that asks
  * @property {import("./api.js").Box | null} region  the part of the picture that asks
  * @property {"sentences" | "pictures"} find  what is found for a picture
  * @property {number | null} depth  candidates to re-rank; 0: none, null: as the service does

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.visiting import HOLIDAY, drop, search
+from tests.end_to_end.visiting import CLIPPING, HOLIDAY, drop, search
 
 
 def test_skipping_to_the_pictures_keeps_a_photo_that_asks(page: Page) -> None:
@@ -28,3 +28,19 @@ def test_the_wordmark_opens_another_tab_and_leaves_this_one(page: Page) -> None:
     expect(opened.value.locator(".contact-sheet")).to_be_visible()
     expect(page).to_have_url(re.compile(r"\?q=two\+dogs$"))
     expect(page.locator("#pictures .print").first).to_be_visible()
+
+
+def test_a_photo_of_an_earlier_visit_is_never_taken_for_one_of_this(page: Page) -> None:
+    drop(page, "search", HOLIDAY)
+    expect(page.locator("#photo .sentence").first).to_be_visible()
+    page.reload()
+    expect(page.locator(".contact-sheet")).to_be_visible()
+    drop(page, "search", CLIPPING)
+    expect(page.locator("#photo .sentence").first).to_be_visible()
+
+    page.go_back()
+
+    expect(page.locator(".contact-sheet")).to_be_visible()
+    expect(page.get_by_alt_text("Your photo")).to_be_hidden()
+    page.go_forward()
+    expect(page.get_by_alt_text("Your photo")).to_be_visible()
