@@ -3,6 +3,7 @@
 import { tagCounts } from "./api.js";
 import { counted, element } from "./dom.js";
 import { Latest } from "./latest.js";
+import { patiently } from "./patience.js";
 
 const FIRST = 24;
 
@@ -12,11 +13,11 @@ export class Facets {
   #shown = "";
 
   /**
-   * @param {(tags: string[]) => void} onTags  the tags chosen now
+   * @param {(tag: string) => void} onPress
    * @param {(error: unknown) => void} onError
    */
-  constructor(onTags, onError) {
-    this.onTags = onTags;
+  constructor(onPress, onError) {
+    this.onPress = onPress;
     this.onError = onError;
     this.list = element("ul", { class: "facets" });
     this.element = element("div", { role: "group", "aria-label": "Tags" }, element("h2", {}, "Tags"), this.list);
@@ -24,6 +25,7 @@ export class Facets {
 
   /** The collection has changed: the counts have to be read anew. */
   forget() {
+    this.#latest.stop();
     this.#shown = "";
   }
 
@@ -33,11 +35,17 @@ export class Facets {
    * @param {string[]} tags  chosen already
    */
   async show(kind, tags) {
+    // What is pressed is seen at once, and what was asked for before is not wanted any more.
+    for (const button of this.list.querySelectorAll("button")) {
+      const { tag } = button.dataset;
+      if (tag !== undefined) button.setAttribute("aria-pressed", String(tags.includes(tag)));
+    }
+    const signal = this.#latest.start();
     const wanted = JSON.stringify([kind, tags]);
     if (wanted === this.#shown) return;
-    const signal = this.#latest.start();
     try {
-      const counts = await tagCounts(kind, tags, signal);
+      // The earlier tags stand there meanwhile: waiting needs no words.
+      const counts = await patiently(() => tagCounts(kind, tags, signal), signal, () => {});
       if (signal.aborted) return;
       this.#shown = wanted;
       this.#draw(counts, tags);
@@ -51,13 +59,14 @@ export class Facets {
    * @param {string[]} tags
    */
   #draw(counts, tags) {
-    const focused = this.list.contains(document.activeElement) ? document.activeElement?.getAttribute("data-tag") : null;
+    const hasFocus = this.list.contains(document.activeElement);
+    const focused = hasFocus ? (document.activeElement?.getAttribute("data-tag") ?? "") : null;
     const items = counts.map(({ tag, count }, i) => {
       const chosen = tags.includes(tag);
-      const pressed = () => this.onTags(chosen ? tags.filter((other) => other !== tag) : [...tags, tag]);
-      const button = element("button", { type: "button", class: "facet", "aria-pressed": String(chosen), onclick: pressed }, tag, element("small", {}, String(count)));
+      const onclick = () => this.onPress(tag);
+      const button = element("button", { type: "button", class: "facet", "aria-pressed": String(chosen), onclick }, tag, element("small", {}, String(count)));
       button.dataset.tag = tag;
-      return element("li", { hidden: i >= FIRST && !chosen }, button);
+      return element("li", { hidden: i >= FIRST && !chosen && tag !== focused }, button);
     });
     const rest = items.filter((item) => item.hidden);
     if (rest.length) {
@@ -71,8 +80,9 @@ export class Facets {
       items.push(last);
     }
     this.list.replaceChildren(...(items.length ? items : [element("li", { class: "note" }, "Nothing here carries a tag.")]));
-    if (focused) {
-      /** @type {HTMLElement | null} */ (this.list.querySelector(`[data-tag="${CSS.escape(focused)}"]`))?.focus();
+    if (focused !== null) {
+      const same = this.list.querySelector(`[data-tag="${CSS.escape(focused)}"]`);
+      /** @type {HTMLElement | null} */ (same ?? this.list.querySelector("button"))?.focus();
     }
   }
 }

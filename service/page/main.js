@@ -90,6 +90,7 @@ function restore() {
   busyControl = "";
   asked = questionInAddress();
   query.text = asked.text;
+  refine.override(asked, "");
   // A photo of an earlier visit is gone.
   if (!photos.get(asked.photo)) asked.photo = null;
   nameWindow(asked);
@@ -113,6 +114,7 @@ function change(part, control = "") {
   asked = { ...asked, ...part };
   // What is being typed stands there already, and may be ahead of what is asked.
   if (part.text !== undefined && control !== "typing") query.text = part.text;
+  refine.override(part, control);
   rememberQuestion(asked, { replace: control !== "" && control === busyControl });
   busyControl = control;
   run();

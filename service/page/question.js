@@ -53,6 +53,14 @@ export function hasProbability(question) {
 }
 
 /**
+ * Whether there is anything to re-rank by: between pictures alone only words that are left out.
+ * @param {Question} question
+ */
+export function canBeReranked(question) {
+  return !hasPicture(question) || hasProbability(question) || question.exclude !== "";
+}
+
+/**
  * Whether two questions ask the same and differ only in how it is looked for.
  * @param {Question} a
  * @param {Question} b

@@ -5,7 +5,7 @@ import { Chosen, atLeast, deep } from "./chosen.js";
 import { element } from "./dom.js";
 import { Facets } from "./facets.js";
 import { afterPause } from "./pause.js";
-import { findsSentences, hasPicture, hasProbability } from "./question.js";
+import { canBeReranked, findsSentences, hasPicture, hasProbability } from "./question.js";
 import { Slider } from "./slider.js";
 import { stages } from "./timing.js";
 
@@ -28,7 +28,7 @@ export class Refine {
   constructor(root, { onChange, onError }) {
     this.root = root;
     this.chosen = new Chosen(onChange);
-    this.facets = new Facets((tags) => onChange({ tags }), onError);
+    this.facets = new Facets((tag) => onChange({ tags: this.#tagsWith(tag) }), onError);
     this.depth = new Slider({
       name: "Candidates to re-rank",
       id: "depth",
@@ -46,8 +46,8 @@ export class Refine {
       onStep: (step) => onChange({ least: Math.round(step * PER_STEP * 100) / 100 }, "least"),
     });
     this.exclude = element("input", { type: "text", id: "exclude", maxlength: 1000, autocomplete: "off", placeholder: "a mug on a desk" });
-    const typed = afterPause(TYPING_RESTS_MS, () => onChange({ exclude: this.exclude.value.trim() }, "exclude"));
-    this.exclude.addEventListener("input", typed);
+    this.typed = afterPause(TYPING_RESTS_MS, () => onChange({ exclude: this.exclude.value.trim() }, "exclude"));
+    this.exclude.addEventListener("input", this.typed);
     this.effect = element("div", { class: "effect", role: "group", "aria-label": "What the search did" });
     this.panel = element(
       "div",
@@ -76,14 +76,27 @@ export class Refine {
   show(question) {
     this.#question = question;
     this.chosen.show(question);
-    if (this.exclude !== document.activeElement) this.exclude.value = question.exclude;
     const step = DEPTHS.findIndex((depth) => depth !== null && depth >= (question.depth ?? Infinity));
     this.depth.show(question.depth === null ? USUAL : step < 0 ? DEPTHS.length - 1 : step);
     this.least.show(Math.round(question.least / PER_STEP));
-    const alike = hasPicture(question) && !hasProbability(question);
-    this.depth.disable(alike ? "nothing is re-ranked between pictures" : null);
-    this.least.disable(alike ? "a likeness has none" : null);
+    this.depth.disable(canBeReranked(question) ? null : "nothing is re-ranked between pictures");
+    this.least.disable(hasPicture(question) && !hasProbability(question) ? "a likeness has none" : null);
     if (!this.panel.hidden) this.#showTags();
+  }
+
+  /**
+   * Parts of the question that were set elsewhere: what their own controls were about to tell is
+   * out of date.
+   * @param {Partial<import("./question.js").Question>} part
+   * @param {string} control  that set them
+   */
+  override({ exclude, depth, least }, control) {
+    if (exclude !== undefined && control !== "exclude") {
+      this.typed.cancel();
+      this.exclude.value = exclude;
+    }
+    if (depth !== undefined && control !== "depth") this.depth.cancel();
+    if (least !== undefined && control !== "least") this.least.cancel();
   }
 
   /**
@@ -103,6 +116,15 @@ export class Refine {
   refresh() {
     this.facets.forget();
     if (!this.panel.hidden) this.#showTags();
+  }
+
+  /**
+   * The tags chosen now, with one more or one less.
+   * @param {string} tag
+   */
+  #tagsWith(tag) {
+    const tags = this.#question?.tags ?? [];
+    return tags.includes(tag) ? tags.filter((other) => other !== tag) : [...tags, tag];
   }
 
   /** @param {boolean} open */

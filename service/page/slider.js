@@ -15,10 +15,10 @@ export class Slider {
     this.words = words;
     this.input = element("input", { type: "range", id, min: 0, max: steps, step: 1 });
     this.output = element("output", { for: id });
-    const later = afterPause(RESTS_MS, onStep);
+    this.later = afterPause(RESTS_MS, onStep);
     this.input.addEventListener("input", () => {
       this.#tell();
-      later(this.input.valueAsNumber);
+      this.later(this.input.valueAsNumber);
     });
     this.input.style.setProperty("--steps", String(steps));
     this.element = element(
@@ -36,6 +36,11 @@ export class Slider {
   show(step) {
     this.input.value = String(step);
     this.#tell();
+  }
+
+  /** Tells of no step that was taken before now. */
+  cancel() {
+    this.later.cancel();
   }
 
   /** @param {string | null} reason  why it can't be set now, or null */
