@@ -2,12 +2,14 @@
 
 import { search } from "./api.js";
 import { patiently } from "./patience.js";
-import { hasProbability } from "./question.js";
+import { findsOthers, hasProbability } from "./question.js";
 
 /**
  * An answer as it is shown. `below` is the probability that nothing reached: then the results are
- * the nearest ones, whatever theirs.
- * @typedef {import("./api.js").Answer & {below: number}} Shown
+ * the nearest ones, whatever theirs. `itself` is where the first stage had the picture that asks,
+ * once a page has held it.
+ * @typedef {import("./api.js").Answer & {itself: number | null}} Page
+ * @typedef {Page & {below: number}} Shown
  */
 
 /**
@@ -29,33 +31,34 @@ export async function ask(question, photo, signal, onWait) {
 }
 
 /**
- * The page of results after another.
+ * The page of results after those that are shown.
  * @param {import("./question.js").Question} question
  * @param {Blob | null} photo
  * @param {AbortSignal} signal
- * @param {string} cursor
+ * @param {Shown} shown
  * @param {(seconds: number) => void} onWait
  */
-export async function askOn(question, photo, signal, cursor, onWait) {
+export async function askOn(question, photo, signal, { next_cursor: cursor, itself }, onWait) {
   const page = await patiently(() => search(question, photo, signal, cursor), signal, onWait);
-  return withoutItself(question, page);
+  return withoutItself(question, page, itself);
 }
 
 /**
- * Nobody asks what is like a picture to see the same picture; a part of it may find the whole.
+ * Leaves out the picture that asks; the ranks are then those among the others.
  * @param {import("./question.js").Question} question
  * @param {import("./api.js").Answer} answer
- * @returns {import("./api.js").Answer}
+ * @param {number | null} [known]  where the first stage had it, if an earlier page held it
+ * @returns {Page}
  */
-function withoutItself({ picture, find, region }, answer) {
-  if (picture === null || find !== "pictures" || region) return answer;
-  const itself = answer.results.find(({ id }) => id === picture);
-  if (!itself) return answer;
+function withoutItself(question, answer, known = null) {
+  if (!findsOthers(question)) return { ...answer, itself: null };
+  const found = answer.results.find(({ id }) => id === question.picture);
+  const itself = found?.rank_before ?? known;
   const results = answer.results
-    .filter((result) => result !== itself)
+    .filter((result) => result !== found)
     .map((result) => ({
       ...result,
-      rank_before: result.rank_before - Number(result.rank_before > itself.rank_before),
+      rank_before: result.rank_before - Number(itself !== null && result.rank_before > itself),
     }));
-  return { ...answer, results };
+  return { ...answer, results, itself };
 }

@@ -51,6 +51,10 @@ export class Detail {
     this.dialog.showModal();
   }
 
+  close() {
+    if (this.dialog.open) this.dialog.close();
+  }
+
   /** @param {number} step */
   #go(step) {
     const next = this.#at + step;

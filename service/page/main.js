@@ -169,16 +169,15 @@ async function find(question) {
 
 /**
  * Shows the next page below what is there.
- * @param {string} cursor
  * @returns {Promise<HTMLElement[] | null>}
  */
-async function showMore(cursor) {
-  const { question } = screen;
-  // Another question is on its way: its answer brings pages of its own.
-  if (question !== asked) return null;
+async function showMore() {
+  // An answer is on its way, to this question or another: it brings pages of its own.
+  if (!screen.shown || screen.shown.question !== asked || query.busy) return null;
+  const { question, answer } = screen.shown;
   const { signal } = latest;
   try {
-    const page = await askOn(question, photoOf(question), signal, cursor, tellWaiting);
+    const page = await askOn(question, photoOf(question), signal, answer, tellWaiting);
     const prints = await screen.prepare(question, page.results);
     signal.throwIfAborted();
     problems.clear();

@@ -14,7 +14,7 @@ export class More {
   #rests = false;
 
   /**
-   * @param {(cursor: string) => Promise<HTMLElement[] | null>} onMore
+   * @param {() => Promise<HTMLElement[] | null>} onMore
    *   shows the page and gives its results that take the focus; null when it didn't work
    */
   constructor(onMore) {
@@ -55,7 +55,7 @@ export class More {
     this.#loading = true;
     this.element.classList.add("busy");
     const pressed = this.button === document.activeElement;
-    const shown = await this.onMore(cursor);
+    const shown = await this.onMore();
     if (shown && pressed) shown[0]?.focus();
     if (shown || cursor !== this.#cursor) return;
     // Not again by itself: the button is there for who wants to try.

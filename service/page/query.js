@@ -82,7 +82,11 @@ export class QueryBox {
     this.area.placeholder = beside ? "Add words to the photo" : "Say what you see";
   }
 
-  /** @param {boolean} busy */
+  /** Whether an answer is on its way. */
+  get busy() {
+    return this.form.classList.contains("busy");
+  }
+
   set busy(busy) {
     this.form.classList.toggle("busy", busy);
   }

@@ -53,6 +53,15 @@ export function hasProbability(question) {
 }
 
 /**
+ * Whether what is found are other pictures than the one that asks: nobody asks what is like a
+ * picture to see the same picture. A part of it may find the whole.
+ * @param {Question} question
+ */
+export function findsOthers({ picture, find, region }) {
+  return picture !== null && find === "pictures" && !region;
+}
+
+/**
  * Whether there is anything to re-rank by: between pictures alone only words that are left out.
  * @param {Question} question
  */

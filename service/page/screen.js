@@ -23,7 +23,7 @@ export class Screen {
    * @param {import("./query.js").QueryBox} query
    * @param {{onChange: (part: Partial<Question>, control?: string) => void,
    *          onAsk: (part: Partial<Question>) => void,
-   *          onMore: (cursor: string) => Promise<HTMLElement[] | null>}} listeners
+   *          onMore: () => Promise<HTMLElement[] | null>}} listeners
    *   onChange: part of the question changes; onAsk: a new question begins
    */
   constructor(query, { onChange, onAsk, onMore }) {
@@ -46,9 +46,14 @@ export class Screen {
     });
   }
 
-  /** The question on screen, or null. */
-  get question() {
-    return this.#shown?.question ?? null;
+  /** What is on screen, or null. */
+  get shown() {
+    return this.#shown;
+  }
+
+  /** Closes the picture that is opened large: what it stands for is about to change. */
+  closeDetail() {
+    this.detail.close();
   }
 
   /** Points at nothing. */
@@ -121,14 +126,16 @@ export class Screen {
 
   /**
    * Shows the next page below what is there.
-   * @param {import("./api.js").Answer} page
+   * @param {import("./asking.js").Page} page
    * @param {import("./print.js").Print[]} prints  as prepared
    * @returns {HTMLElement[]}  what takes the focus, in order
    */
   append(page, prints) {
     if (!this.#shown) return [];
     const { question, answer } = this.#shown;
-    this.#shown.answer = { ...answer, results: [...answer.results, ...page.results], next_cursor: page.next_cursor };
+    const { itself, next_cursor } = page;
+    this.#shown.answer = { ...answer, itself, next_cursor, results: [...answer.results, ...page.results] };
+    this.#shown.pages += 1;
     const focusable = findsSentences(question)
       ? this.photo.appendSentences(page.results)
       : this.#pictures().append(page.results, prints);

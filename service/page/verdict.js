@@ -1,7 +1,7 @@
 /** What an answer amounts to, in words: above the results, and for screen readers. */
 
 import { chance, counted, element } from "./dom.js";
-import { findsSentences, hasProbability } from "./question.js";
+import { findsOthers, findsSentences, hasProbability } from "./question.js";
 
 /**
  * @param {import("./question.js").Question} question
@@ -57,12 +57,14 @@ function words(question, answer) {
  * @param {string} thing
  * @returns {[string, string, string]}
  */
-function nothing({ tags }, thing) {
+function nothing(question, thing) {
+  const { tags } = question;
+  const other = findsOthers(question) ? "other " : "";
   if (tags.length) {
-    return [`No ${thing} carries ${tags.join(" and ")}`, "", "Take a tag away to see more."];
+    return [`No ${other}${thing} carries ${tags.join(" and ")}`, "", "Take a tag away to see more."];
   }
   return thing === "picture"
-    ? ["No pictures to search yet", "", "Add some photos, then ask again."]
+    ? [`No ${other}pictures to search yet`, "", "Add some photos, then ask again."]
     : ["No sentences to search yet", "", "The collection holds pictures only. Sentences are added through the API."];
 }
 

@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.end_to_end.visiting import (
     CLIPPING,
@@ -165,3 +165,39 @@ def test_a_part_is_moved_and_sized_with_the_keys(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"\?like=beach$"))
     expect(part).to_be_focused()
     expect(box).to_be_hidden()
+
+
+def test_the_picture_that_asks_is_no_step_that_others_moved(page: Page) -> None:
+    def in_the_order_of_the_first_stage(route: Route) -> None:
+        # Two pages; the picture that asks comes first, and re-ranking moves nothing.
+        asked = json.loads(route.request.post_data or "{}")
+        is_further = asked.pop("cursor", None) is not None
+        answer = route.fetch(post_data=json.dumps(asked)).json()
+        results = sorted(answer["results"], key=lambda result: result["id"] != "kite")
+        for rank, result in enumerate(results, start=1):
+            result["rank_before"] = rank
+        page_of = results[6:] if is_further else results[:6]
+        following = {} if is_further else {"next_cursor": "further"}
+        answer.pop("next_cursor", None)
+        route.fulfill(json={**answer, "results": page_of, **following})
+
+    page.route("**/search/image-to-image", in_the_order_of_the_first_stage)
+    page.goto(f"{page.url}?like=kite&find=pictures&q=night")
+    page.mouse.wheel(0, 20_000)
+
+    moved = page.locator("#photo .print .moved")
+    expect(moved.nth(6)).to_be_attached()
+    assert set(moved.all_text_contents()) == {""}
+
+
+def test_a_picture_alone_is_told_that_there_are_no_others(page: Page) -> None:
+    def only_itself(route: Route) -> None:
+        answer = route.fetch().json()
+        itself = [result for result in answer["results"] if result["id"] == "kite"]
+        answer.pop("next_cursor", None)
+        route.fulfill(json={**answer, "results": itself})
+
+    page.route("**/search/image-to-image", only_itself)
+    page.goto(f"{page.url}?like=kite&find=pictures")
+
+    expect(page.locator("#photo .pictures .verdict")).to_contain_text("No other pictures")
