@@ -88,6 +88,7 @@ restore();
 /** Asks what the address and the history say. */
 function restore() {
   busyControl = "";
+  screen.closeDetail();
   asked = questionInAddress();
   query.text = asked.text;
   refine.override(asked, "");
@@ -112,6 +113,7 @@ function begin(question) {
  */
 function change(part, control = "") {
   asked = { ...asked, ...part };
+  screen.closeDetail();
   // What is being typed stands there already, and may be ahead of what is asked.
   if (part.text !== undefined && control !== "typing") query.text = part.text;
   refine.override(part, control);

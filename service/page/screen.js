@@ -16,7 +16,7 @@ import { isFaint, spoken, verdict } from "./verdict.js";
 
 export class Screen {
   #pointing = new Pointing();
-  /** What is on screen. @type {{question: Question, answer: import("./asking.js").Shown} | null} */
+  /** @type {{question: Question, answer: import("./asking.js").Shown, pages: number} | null} */
   #shown = null;
 
   /**
@@ -105,7 +105,11 @@ export class Screen {
     const changes = refined ? compare(before.answer.results, answer.results) : null;
     const pointing = new Pointing();
     this.#pointing = pointing;
-    this.#shown = { question, answer };
+    this.#shown = { question, answer, pages: 1 };
+    // A new answer is seen from its beginning. A part of the photo may be drawn still: that stays
+    // below the pointer.
+    const { region } = question;
+    if (!before || !sameButRefined({ ...before.question, region }, question)) scrollTo({ top: 0 });
     this.#tell([timing(answer), ...(changes ? [changesLine(changes)] : [])]);
     if (findsSentences(question)) {
       this.photo.showKind("sentences");
