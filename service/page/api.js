@@ -65,9 +65,12 @@ export async function tagCounts(kind, carried, signal) {
   return (await send(`tags?${asked}`, { signal })).tags;
 }
 
-/** @returns {Promise<{pictures: number, sentences: number}>} */
-export async function collectionCounts() {
-  const { counts } = await send("stats");
+/**
+ * @param {AbortSignal} signal
+ * @returns {Promise<{pictures: number, sentences: number}>}
+ */
+export async function collectionCounts(signal) {
+  const { counts } = await send("stats", { signal });
   return { pictures: counts.image, sentences: counts.text };
 }
 
@@ -75,10 +78,11 @@ export async function collectionCounts() {
  * The first items of the collection.
  * @param {"images" | "texts"} room
  * @param {number} limit
+ * @param {AbortSignal} signal
  * @returns {Promise<Item[]>}
  */
-export async function collectionItems(room, limit) {
-  return (await send(`${room}?limit=${limit}`)).items;
+export async function collectionItems(room, limit, signal) {
+  return (await send(`${room}?limit=${limit}`, { signal })).items;
 }
 
 /**

@@ -27,6 +27,10 @@ const photos = new Photos();
 const problems = new Problems(byId("problem"));
 /** @type {Question} */
 let asked = EMPTY;
+/** Reads what the start shows. */
+const reading = new Latest();
+/** Whether that failed, so that the start has to be read when it is seen next. */
+let isStartStale = false;
 /** The control that is still changing the same thing, so that its step of the history is replaced. */
 let busyControl = "";
 
@@ -87,8 +91,8 @@ restore();
 
 /** Asks what the address and the history say. */
 function restore() {
-  busyControl = "";
   screen.closeDetail();
+  busyControl = "";
   asked = questionInAddress();
   query.text = asked.text;
   refine.override(asked, "");
@@ -112,8 +116,8 @@ function begin(question) {
  * @param {string} [control]  that goes on changing it
  */
 function change(part, control = "") {
-  asked = { ...asked, ...part };
   screen.closeDetail();
+  asked = { ...asked, ...part };
   // What is being typed stands there already, and may be ahead of what is asked.
   if (part.text !== undefined && control !== "typing") query.text = part.text;
   refine.override(part, control);
@@ -131,6 +135,7 @@ function run() {
     query.busy = false;
     problems.clear();
     screen.showStart();
+    if (isStartStale) refreshStart();
   } else find(asked);
 }
 
@@ -202,10 +207,15 @@ function tellWaiting(seconds) {
 }
 
 async function refreshStart() {
+  const signal = reading.start();
   try {
-    await start.refresh();
+    await start.refresh(signal, (seconds) => isEmpty(asked) && tellWaiting(seconds));
+    isStartStale = false;
+    if (isEmpty(asked)) problems.clear();
   } catch (error) {
-    problems.tell(error, refreshStart);
+    if (signal.aborted) return;
+    isStartStale = true;
+    if (isEmpty(asked)) problems.tell(error, refreshStart);
   }
 }
 

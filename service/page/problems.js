@@ -1,6 +1,7 @@
 /** Where the page tells what went wrong, and offers to try again. */
 
-import { element } from "./dom.js";
+import { byId, element } from "./dom.js";
+import { keepFocus, passFocus } from "./keyboard.js";
 
 export class Problems {
   /** @param {HTMLElement} root  an alert */
@@ -9,6 +10,7 @@ export class Problems {
   }
 
   clear() {
+    passFocus(this.root, byId("content"));
     this.root.hidden = true;
     this.root.replaceChildren();
   }
@@ -16,9 +18,10 @@ export class Problems {
   /**
    * @param {unknown} error
    * @param {() => void} onRetry
+   * @param {string} [name]  of trying again
    */
-  tell(error, onRetry) {
-    const retry = element("button", { type: "button", class: "quiet", onclick: onRetry }, "Try again");
+  tell(error, onRetry, name = "Try again") {
+    const retry = element("button", { type: "button", class: "quiet", onclick: onRetry }, name);
     this.#show(error instanceof Error ? error.message : String(error), retry);
   }
 
@@ -33,6 +36,10 @@ export class Problems {
    */
   #show(message, ...actions) {
     this.root.hidden = false;
-    this.root.replaceChildren(element("p", {}, message), ...actions);
+    if (actions.length === 0) passFocus(this.root, byId("content"));
+    keepFocus(
+      () => this.root.querySelectorAll("button"),
+      () => this.root.replaceChildren(element("p", {}, message), ...actions),
+    );
   }
 }

@@ -2,10 +2,13 @@
 
 import { collectionCounts, collectionItems } from "./api.js";
 import { counted, element } from "./dom.js";
+import { patiently } from "./patience.js";
 import { showPicture } from "./picture.js";
 import { titleOf } from "./titles.js";
 
 const SHEET = 18;
+/** Sentences of which a few become examples. */
+const SENTENCES = 200;
 const EXAMPLES = 4;
 const LONGEST_EXAMPLE = 48;
 const FALLBACK = [
@@ -28,9 +31,14 @@ export class Start {
     this.listeners = listeners;
   }
 
-  /** Reads the collection anew. */
-  async refresh() {
-    const { pictures, sentences } = await collectionCounts();
+  /**
+   * Reads the collection anew.
+   * @param {AbortSignal} signal
+   * @param {(seconds: number) => void} onWait  told when the service asks to come back later
+   */
+  async refresh(signal, onWait) {
+    const { pictures, sentences, items, texts } = await patiently(() => read(signal), signal, onWait);
+    signal.throwIfAborted();
     this.counts.textContent = [
       counted(pictures, "picture", "pictures"),
       counted(sentences, "sentence", "sentences"),
@@ -39,10 +47,6 @@ export class Start {
       this.root.replaceChildren(this.#empty());
       return;
     }
-    const [items, texts] = await Promise.all([
-      collectionItems("images", SHEET),
-      sentences ? collectionItems("texts", 200) : [],
-    ]);
     this.root.replaceChildren(element("div", { class: "intro" }, this.#examples(texts), promise()), this.#sheet(items));
   }
 
@@ -86,6 +90,19 @@ export class Start {
       element("ul", { class: "contact-sheet" }, ...pictures),
     );
   }
+}
+
+/**
+ * How much there is, and the first of it.
+ * @param {AbortSignal} signal
+ */
+async function read(signal) {
+  const { pictures, sentences } = await collectionCounts(signal);
+  const [items, texts] = await Promise.all([
+    pictures ? collectionItems("images", SHEET, signal) : [],
+    pictures && sentences ? collectionItems("texts", SENTENCES, signal) : [],
+  ]);
+  return { pictures, sentences, items, texts };
 }
 
 function promise() {
