@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { attentionAt, focusPlaces } from "./focus.js";
+import { keepFocus } from "./keyboard.js";
 import { sentenceItems, sentenceList } from "./sentences.js";
 import { Stand } from "./stand.js";
 
@@ -47,11 +48,12 @@ export class Photo {
    * @param {import("./question.js").Question} question
    */
   preview(source, { find, region }) {
-    if (this.stand.show(source)) {
+    const isOther = this.stand.key !== source.key;
+    if (this.stand.show(source)) this.#answerPointer();
+    if (isOther) {
       this.verdict.replaceChildren();
       this.list.replaceChildren();
       this.pictures.hidden = true;
-      this.#answerPointer();
     }
     this.stand.showRegion(region);
     for (const button of this.kinds.querySelectorAll("button")) {
@@ -78,10 +80,15 @@ export class Photo {
     this.#strongest = Math.max(...scores, 1e-9);
     this.#remember(results);
     this.#places = focusPlaces([...this.#words.values()]);
-    const list = sentenceList();
-    this.list.replaceWith(list);
-    this.list = list;
-    this.#add(results, pointing);
+    keepFocus(
+      () => this.list.querySelectorAll("button"),
+      () => {
+        const list = sentenceList();
+        this.list.replaceWith(list);
+        this.list = list;
+        this.#add(results, pointing);
+      },
+    );
     this.stand.easel.picture.append(...this.#places.map((place, i) => this.#dot(place, i)));
     pointing.onChange(() => this.#light(pointing.word));
   }

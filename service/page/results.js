@@ -1,6 +1,6 @@
 /** The pictures that were found, in rows, best first. */
 
-import { element, prefersStillness } from "./dom.js";
+import { byId, element, prefersStillness } from "./dom.js";
 import { justify } from "./justify.js";
 import { decoded } from "./picture.js";
 import { Print } from "./print.js";
@@ -54,6 +54,7 @@ export class Results {
    */
   show(results, prints, faint, pointing) {
     const before = this.#places();
+    const focused = this.list.contains(document.activeElement) && document.activeElement?.closest("li")?.dataset.id;
     this.#prints = new Map();
     this.#pointing = pointing;
     this.list.replaceChildren();
@@ -62,6 +63,7 @@ export class Results {
     this.root.classList.toggle("faint", faint);
     this.#layOut();
     this.#glide(before);
+    if (focused) (this.#prints.get(focused)?.button ?? byId("content")).focus({ preventScroll: true });
     pointing.onChange(() => this.#light(pointing.word));
   }
 

@@ -13,8 +13,8 @@ const REGION_RESTS_MS = 200;
  */
 
 export class Stand {
-  /** @type {string | null} */
-  #key = null;
+  /** Of the photo that is shown. @type {string | null} */
+  key = null;
   #asked = afterPause(REGION_RESTS_MS, (/** @type {import("./api.js").Box} */ box) => this.listeners.onRegion(box));
 
   /**
@@ -30,16 +30,22 @@ export class Stand {
   }
 
   /**
-   * Shows a photo; the same one stays as it is.
+   * Shows a photo; the same one stays as it is, unless it could not be seen.
    * @param {Source} source
-   * @returns {boolean}  whether it is another photo than before
+   * @returns {boolean}  whether it stands on another easel than before
    */
   show({ key, url, alt, onAdd }) {
-    if (key === this.#key) return false;
-    this.#key = key;
+    const isSame = key === this.key;
+    const before = this.easel.element;
+    if (isSame && !before.hidden) return false;
+    this.key = key;
     this.easel = new Easel(url, alt);
     this.easel.element.classList.add("corners", "waiting");
     this.easel.picture.append(this.region.element);
+    if (isSame) {
+      before.replaceWith(this.easel.element);
+      return true;
+    }
     const actions = element("div", { class: "actions" }, this.part);
     if (onAdd) {
       actions.append(element("button", { type: "button", class: "action", onclick: onAdd }, "Add it to the collection"));
@@ -52,7 +58,7 @@ export class Stand {
   /** Forgets the photo. */
   clear() {
     this.#asked.cancel();
-    this.#key = null;
+    this.key = null;
     this.element.replaceChildren();
   }
 

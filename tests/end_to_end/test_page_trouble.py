@@ -145,3 +145,102 @@ def test_earlier_results_stay_until_the_new_ones_are_there(page: Page) -> None:
 
     expect(page.locator("#words .word").nth(1)).to_have_text("green")
     expect(page.locator("#words:not(.stale)")).to_be_visible()
+
+
+def test_trying_again_gives_the_focus_on(page: Page, complaints: list[str]) -> None:
+    page.route("**/search/text-to-image", lambda route: route.abort())
+    page.get_by_label("Describe the picture").fill(QUERY)
+    again = page.get_by_role("button", name="Try again")
+    with page.expect_request("**/search/text-to-image"):
+        again.press("Enter")
+    expect(again).to_be_focused()
+    page.unroute("**/search/text-to-image")
+
+    again.press("Enter")
+
+    expect(page.locator("#pictures .print").first).to_be_visible()
+    expect(page.locator("#content")).to_be_focused()
+    forgive_refusals(complaints)
+
+
+def test_a_start_that_failed_is_read_again_when_it_is_seen_next(
+    page: Page, complaints: list[str]
+) -> None:
+    page.route("**/stats", lambda route: route.abort())
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    search(page)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.unroute("**/stats")
+
+    page.go_back()
+
+    expect(page.locator(".contact-sheet img").first).to_be_visible()
+    expect(page.locator("#counts")).to_contain_text("pictures")
+    forgive_refusals(complaints)
+
+
+def test_a_busy_service_is_asked_for_the_start_again(page: Page, complaints: list[str]) -> None:
+    busy = iter([True])
+
+    def refuse_once(route: Route) -> None:
+        if next(busy, False):
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json={"title": "Busy"})
+        else:
+            route.continue_()
+
+    page.route("**/stats", refuse_once)
+    page.reload()
+
+    expect(page.get_by_role("alert")).to_contain_text("busy. Asking again in 1")
+    expect(page.locator(".contact-sheet img").first).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    forgive_refusals(complaints)
+
+
+def test_a_photo_that_could_not_be_seen_is_tried_again(page: Page, complaints: list[str]) -> None:
+    page.route("**/images/beach/thumbnail", lambda route: route.abort())
+    page.goto(f"{page.url}?like=beach")
+    expect(page.locator("#photo .sentence").first).to_be_visible()
+    picture = page.get_by_alt_text("The picture that asks")
+    expect(picture).to_be_hidden()
+    page.unroute("**/images/beach/thumbnail")
+
+    page.get_by_role("button", name="Pictures like it").click()
+
+    expect(picture).to_be_visible()
+    forgive_refusals(complaints)
+
+
+def test_no_page_of_an_old_answer_is_asked_for_while_a_new_one_comes(
+    page: Page, complaints: list[str]
+) -> None:
+    held: list[Route] = []
+    further: list[Route] = []
+
+    def hold_the_second(route: Route) -> None:
+        is_further = "cursor" in (route.request.post_data or "")
+        if is_further:
+            further.append(route)
+        if is_further and not held:
+            route.abort()
+        elif further and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    search(page)
+    page.route("**/search/text-to-image", hold_the_second)
+    page.goto(f"{page.url}&depth=10")
+    page.mouse.wheel(0, 20_000)
+    expect(page.get_by_role("alert")).to_be_visible()
+    with page.expect_request("**/search/text-to-image"):
+        page.get_by_role("button", name="Try again").click()
+
+    page.locator("#pictures").get_by_role("button", name="Show more").click()
+
+    expect(page.locator("#pictures .more")).not_to_have_class(re.compile("busy"))
+    assert len(further) == 1
+    held[0].continue_()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    forgive_refusals(complaints)
