@@ -91,10 +91,10 @@ export async function collectionItems(room, limit, signal) {
  * @param {File} file
  * @param {(sent: number) => void} onProgress
  * @param {AbortSignal} signal
- * @returns {Promise<boolean>} true when new, false when the collection had it
+ * @returns {Promise<{id: string, isNew: boolean}>}  isNew: false when the collection had it
  */
 export function addPicture(file, onProgress, signal) {
-  const fields = form(file, { metadata: { title: file.name.replace(/\.[^.]+$/, "") } });
+  const fields = form(file, {});
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", new URL("images", document.baseURI));
@@ -105,7 +105,7 @@ export function addPicture(file, onProgress, signal) {
     request.onload = async () => {
       const { status, responseText } = request;
       if (status === 401 && (await askForKey(key))) resolve(addPicture(file, onProgress, signal));
-      else if (status < 300) resolve(status === 201);
+      else if (status < 300) resolve({ id: JSON.parse(responseText).id, isNew: status === 201 });
       else reject(problem(status, responseText, request.getResponseHeader("Retry-After")));
     };
     signal.addEventListener("abort", () => {
@@ -113,6 +113,21 @@ export function addPicture(file, onProgress, signal) {
       reject(signal.reason);
     });
     request.send(fields);
+  });
+}
+
+/**
+ * Gives a picture of the collection its title; what else is told of it stays.
+ * @param {string} id
+ * @param {string} title
+ * @param {AbortSignal} signal
+ */
+export async function namePicture(id, title, signal) {
+  await send(`images/${encodeURIComponent(id)}/metadata`, {
+    method: "PATCH",
+    headers: { "Content-Type": "application/merge-patch+json" },
+    body: JSON.stringify({ title }),
+    signal,
   });
 }
 

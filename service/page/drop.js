@@ -4,10 +4,12 @@ import { byId, element } from "./dom.js";
 
 /**
  * @param {{onSearch: (photo: File) => void, onTogether: (photo: File) => void,
- *          onAdd: (photos: File[]) => void, hasSentence: () => boolean}} listeners
- *   onTogether: the photo is to ask together with the sentence that is there
+ *          onAdd: (photos: File[], folders?: number) => void, onArrive: () => void,
+ *          hasSentence: () => boolean}} listeners
+ *   onTogether: the photo is to ask together with the sentence that is there; folders: how many
+ *   were dropped with the photos; onArrive: something is dragged over the page
  */
-export function receivePhotos({ onSearch, onTogether, onAdd, hasSentence }) {
+export function receivePhotos({ onSearch, onTogether, onAdd, onArrive, hasSentence }) {
   const landing = byId("landing");
   const search = zone("search", "Find sentences", "for this photo");
   const add = zone("add", "Add to the collection", "one photo or many");
@@ -22,6 +24,7 @@ export function receivePhotos({ onSearch, onTogether, onAdd, hasSentence }) {
   };
   addEventListener("dragenter", (event) => {
     if (!carriesFiles(event)) return;
+    onArrive();
     depth += 1;
     const many = (event.dataTransfer?.items.length ?? 0) > 1;
     search.hidden = many;
@@ -41,11 +44,11 @@ export function receivePhotos({ onSearch, onTogether, onAdd, hasSentence }) {
   addEventListener("drop", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    const files = [...(event.dataTransfer?.files ?? [])];
+    const { files, folders } = carried(event);
     const over = /** @type {Element} */ (event.target).closest(".zone");
     leave();
-    if (files.length === 0) return;
-    if (files.length > 1 || over === add) onAdd(files);
+    if (files.length + folders === 0) return;
+    if (files.length !== 1 || folders || over === add) onAdd(files, folders);
     else if (over === together) onTogether(files[0]);
     else onSearch(files[0]);
   });
@@ -57,7 +60,7 @@ export function receivePhotos({ onSearch, onTogether, onAdd, hasSentence }) {
   });
 
   choose("pick", "photo-file", ([photo]) => onSearch(photo));
-  choose("add", "collection-files", onAdd);
+  choose("add", "collection-files", (files) => onAdd(files));
 }
 
 /**
@@ -80,6 +83,19 @@ function choose(buttonId, inputId, onFiles) {
 /** @param {DragEvent} event */
 function carriesFiles(event) {
   return event.dataTransfer?.types.includes("Files") ?? false;
+}
+
+/**
+ * The files that are dropped, and how many folders: a folder comes as a file that can't be read.
+ * @param {DragEvent} event
+ */
+function carried({ dataTransfer }) {
+  const items = [...(dataTransfer?.items ?? [])].filter(({ kind }) => kind === "file");
+  const isFolder = (/** @type {DataTransferItem} */ item) => item.webkitGetAsEntry()?.isDirectory ?? false;
+  return {
+    files: items.filter((item) => !isFolder(item)).flatMap((item) => item.getAsFile() ?? []),
+    folders: items.filter(isFolder).length,
+  };
 }
 
 /**

@@ -53,16 +53,13 @@ const start = new Start(byId("start"), byId("counts"), {
   onPicture: ({ id }) => begin({ picture: id }),
   onAdd: () => byId("add").click(),
 });
-const tray = new Tray(byId("tray"), () => {
-  refreshStart();
-  refine.refresh();
-  run();
-});
+const tray = new Tray(byId("tray"), showAdded);
 
 receivePhotos({
   onSearch: (file) => begin({ photo: photos.keep(file) }),
   onTogether: (file) => change({ picture: null, region: null, find: "pictures", photo: photos.keep(file) }),
-  onAdd: (files) => tray.add(files),
+  onAdd: (files, folders) => tray.add(files, folders),
+  onArrive: () => screen.closeDetail(),
   hasSentence: () => query.text !== "",
 });
 themeSwitch(byId("theme"));
@@ -137,6 +134,16 @@ function run() {
     screen.showStart();
     if (isStartStale) refreshStart();
   } else find(asked);
+}
+
+/** Pictures came in: they may be among what is found. */
+function showAdded() {
+  refreshStart();
+  refine.refresh();
+  if (isEmpty(asked)) return;
+  // Who has gone on to further pages would lose them, and the place that was looked at.
+  if ((screen.shown?.pages ?? 1) > 1) problems.tell("Pictures were added since this search.", run, "Search again");
+  else find(asked);
 }
 
 function showPhoto() {

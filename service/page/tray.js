@@ -1,6 +1,7 @@
 /** Photos on their way into the collection, a few at a time. */
 
-import { counted, element } from "./dom.js";
+import { byId, counted, element } from "./dom.js";
+import { passFocus } from "./keyboard.js";
 import { Upload } from "./upload.js";
 
 const AT_ONCE = 3;
@@ -8,10 +9,13 @@ const AT_ONCE = 3;
 export class Tray {
   /** @type {Upload[]} */
   #uploads = [];
+  #folders = 0;
+  /** Whether pictures came in that nobody was told of. */
+  #hasNews = false;
 
   /**
    * @param {HTMLElement} root
-   * @param {() => void} onDone  called when nothing is left to send
+   * @param {() => void} onDone  called when nothing is left to send and something was added
    */
   constructor(root, onDone) {
     this.root = root;
@@ -24,8 +28,12 @@ export class Tray {
     this.root.append(element("div", { class: "top" }, this.summary, this.cancelAll, this.retryAll, close), this.list);
   }
 
-  /** @param {File[]} files */
-  add(files) {
+  /**
+   * @param {File[]} files
+   * @param {number} [folders]  that came with them, and are left out
+   */
+  add(files, folders = 0) {
+    this.#folders += folders;
     for (const file of files) {
       const upload = new Upload(file, () => this.#tell(), (again) => this.#retry(again));
       this.list.append(upload.element);
@@ -50,8 +58,13 @@ export class Tray {
   /** @param {Upload} upload */
   async #send(upload) {
     await upload.send();
+    this.#hasNews ||= upload.isNew;
+    // What went wrong is seen even where the tray was put away.
+    if (upload.state === "failed") this.root.hidden = false;
     this.#sendMore();
-    if (this.#each("waiting", "sending").length === 0) this.onDone();
+    if (!this.#hasNews || this.#each("waiting", "sending").length) return;
+    this.#hasNews = false;
+    this.onDone();
   }
 
   /** @param {...import("./upload.js").State} states */
@@ -64,22 +77,31 @@ export class Tray {
     const added = this.#each("added").length;
     const failed = this.#each("failed").length;
     const cancelled = this.#each("cancelled").length;
-    this.cancelAll.hidden = left === 0;
-    this.retryAll.hidden = left > 0 || failed === 0;
+    const shown = /** @type {[HTMLElement, boolean][]} */ ([
+      [this.cancelAll, left > 0],
+      [this.retryAll, left === 0 && failed > 0],
+    ]);
+    for (const [button, isShown] of shown) {
+      if (!isShown) passFocus(button, this.list);
+      button.hidden = !isShown;
+    }
     const told = [
       left ? `Adding ${counted(left, "photo", "photos")}` : "",
       !left && added ? `${counted(added, "photo is", "photos are")} in the collection` : "",
       failed ? `${failed} refused` : "",
       cancelled ? `${cancelled} cancelled` : "",
+      this.#folders ? `${counted(this.#folders, "folder", "folders")} left out: drop the photos in it` : "",
     ];
     this.summary.textContent = told.filter(Boolean).join(", ");
   }
 
   #close() {
+    passFocus(this.root, byId("add"));
     this.root.hidden = true;
     if (this.#each("waiting", "sending").length) return;
     this.list.replaceChildren();
     this.#uploads = [];
+    this.#folders = 0;
   }
 }
 
