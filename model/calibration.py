@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 LISTED = 10
 NEWTON_STEPS = 50
+SMALLEST_STEP = 1e-9
 RIDGE = 1e-6
 CONSTANT = 1e-9
 # Of the queries that do have an answer, the share that may be told that nothing matches.
@@ -84,21 +85,40 @@ class Judged:
 
 
 def fit_logistic(scores: np.ndarray, words: np.ndarray, matches: np.ndarray) -> Logistic:
-    """Maximum likelihood by Newton's method; scores and words (N,), matches (N,) bool."""
+    """Maximum likelihood with a slope of at least 0; scores and words (N,), matches (N,) bool."""
+    found = _maximum_likelihood(scores, words, matches)
+    if found.slope >= 0:
+        return found
+    # A probability never falls as the score rises; of few searches the likeliest one may.
+    return _maximum_likelihood(np.zeros(len(scores)), words, matches)
+
+
+def _maximum_likelihood(scores: np.ndarray, words: np.ndarray, matches: np.ndarray) -> Logistic:
+    """Newton's method, whose steps are halved while they would make the matches less likely."""
     features = np.stack([scores, np.log(words)], axis=1).astype(np.float64)
     mean, spread = features.mean(axis=0), features.std(axis=0)
     # A feature that never changes is left alone, rounding of its mean included.
     spread[spread < CONSTANT] = 1.0
     design = np.concatenate([(features - mean) / spread, np.ones((len(scores), 1))], axis=1)
     target = matches.astype(np.float64)
+
+    def loss(weights: np.ndarray) -> float:
+        logits = design @ weights
+        likelihood = target @ logits - np.logaddexp(0, logits).sum()
+        return float(RIDGE / 2 * weights @ weights - likelihood)
+
     weights = np.zeros(3)
     for _ in range(NEWTON_STEPS):
         predicted = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
         gradient = design.T @ (predicted - target) + RIDGE * weights
         curvature = design.T @ (design * (predicted * (1 - predicted))[:, None])
         step = np.linalg.solve(curvature + RIDGE * np.eye(3), gradient)
+        reached = loss(weights)
+        # Of matches that scores separate, a whole step overshoots further each time.
+        while np.abs(step).max() >= SMALLEST_STEP and loss(weights - step) > reached:
+            step /= 2
         weights -= step
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() < SMALLEST_STEP:
             break
     slopes = weights[:2] / spread
     return Logistic(

@@ -93,6 +93,30 @@ def test_one_sided_and_separable_data_give_finite_and_never_falling_probabilitie
     np.testing.assert_allclose(probabilities, matches, atol=0.01)
 
 
+@pytest.mark.parametrize("seed", [77, 211])
+def test_matches_that_scores_nearly_separate_are_told_from_the_rest(seed: int) -> None:
+    """A hundred searches of ten results, in which the right one stands far above the others."""
+    random = np.random.default_rng(seed)
+    scores = random.normal(0.3, 0.05, (100, 10))
+    scores[:, 0] += 0.3
+    words = np.repeat(random.integers(4, 15, 100), 10)
+    matches = (np.arange(1000) % 10) == 0
+    found = fit_logistic(scores.ravel().astype(np.float32), words, matches)
+    probabilities = found.probability(scores.ravel(), words)
+    assert 0 < found.slope < 1e5
+    assert probabilities[matches].mean() > 0.95
+    assert probabilities[~matches].mean() < 0.01
+
+
+def test_where_the_better_scores_match_less_the_probability_does_not_follow_the_score() -> None:
+    scores, words = np.array([0.1, 0.2, 0.3, 0.4]), np.array([2, 2, 9, 9])
+    found = fit_logistic(scores, words, np.array([True, True, True, False]))
+    assert found.slope == 0
+    # What the number of words says is kept.
+    probabilities = found.probability(scores, words)
+    np.testing.assert_allclose(probabilities, [1, 1, 0.5, 0.5], atol=0.01)
+
+
 def test_equal_scores_give_the_share_of_matches() -> None:
     found = fit_logistic(np.full(10, 0.7), np.full(10, 9), np.arange(10) < 3)
     assert found.probability(np.array([0.7]), np.array([9]))[0] == pytest.approx(0.3, abs=1e-4)
