@@ -16,14 +16,14 @@ from torch.nn import functional
 
 from model.config import ModelConfig
 from model.errors import ConfigError
-from model.tower import load_tower, tower_folder
+from model.tower import load_tower, naming, tower_folder
 from model.words import encodable
 
 BATCH = 64
 
 
 class TextTower:
-    """Embeddings of texts, frozen."""
+    """Embeddings of texts, frozen. Raises ConfigError when the folder's files don't make one."""
 
     def __init__(self, config: ModelConfig, device: str = "cpu") -> None:
         self._device, self.dimension = device, config.dimension
@@ -63,7 +63,8 @@ def _tokenizer(folder: Path) -> Tokenizer:
     file = folder / "tokenizer.json"
     if not file.is_file():
         raise ConfigError(f"regions.folder: {folder} holds no tokenizer.json for its text tower")
-    tokenizer = Tokenizer.from_file(str(file))
+    with naming(file):
+        tokenizer = Tokenizer.from_file(str(file))
     if not tokenizer.encode("").ids:
         raise ConfigError(f"{file}: marks no end of a text, from which the text tower reads")
     return tokenizer
@@ -73,8 +74,9 @@ def _padding(folder: Path, tokenizer: Tokenizer) -> int:
     file = folder / "tokenizer_config.json"
     if not file.is_file():
         raise ConfigError(f"regions.folder: {folder} holds no tokenizer_config.json")
-    token = json.loads(file.read_text(encoding="utf-8")).get("pad_token")
-    name = token["content"] if isinstance(token, dict) else token
+    with naming(file):
+        token = json.loads(file.read_text(encoding="utf-8")).get("pad_token")
+        name = token["content"] if isinstance(token, dict) else token
     number = None if name is None else tokenizer.token_to_id(name)
     if number is None:
         raise ConfigError(f"{file}: pad_token {name!r} is not in tokenizer.json")

@@ -103,3 +103,12 @@ def test_a_tokenizer_that_marks_no_end_is_refused(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps({**whole, "post_processor": None}))
     with pytest.raises(ConfigError, match=r"tokenizer\.json: marks no end of a text"):
         tower(folder, "clip")
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", [b'{"a', b"[]", b"\xff"])
+def test_a_damaged_tokenizer_is_named(tmp_path: Path, file: str, content: bytes) -> None:
+    folder = write_tower(tmp_path, "clip")
+    (folder / file).write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^{folder / file}: "):
+        tower(folder, "clip")

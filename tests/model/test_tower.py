@@ -15,6 +15,8 @@ from tests.model.samples import drawing, sizes
 from tests.model.towers import (
     ALONE,
     EMBEDDING,
+    NO_PATCHES,
+    drop_tensors,
     picture_embeddings,
     tower_model,
     tower_regions,
@@ -85,6 +87,59 @@ def test_a_folder_without_a_tower_is_named(tmp_path: Path) -> None:
         VisionTower(sizes(RegionConfig(kind="tower")))
     with pytest.raises(ConfigError, match=r"holds no config\.json"):
         VisionTower(of(tmp_path))
+
+
+@pytest.mark.parametrize("kind", NO_PATCHES)
+def test_a_tower_without_a_token_for_each_patch_is_refused(tmp_path: Path, kind: str) -> None:
+    folder = write_tower(tmp_path, kind)
+    with pytest.raises(ConfigError, match=rf"it holds {kind}, which gives no token for each patch"):
+        extractor(of(folder)).trunk([drawing(0)])
+
+
+# Files name a layer's tensors otherwise than transformers does once they are loaded.
+@pytest.mark.parametrize(
+    ("kind", "part", "named"), [("vit", "layer.1.", "layers.1."), ("clip", *["text_model."] * 2)]
+)
+def test_weights_that_lack_tensors_are_refused(
+    tmp_path: Path, kind: str, part: str, named: str
+) -> None:
+    folder = write_tower(tmp_path, kind)
+    drop_tensors(folder, part)
+    with pytest.raises(ConfigError, match=rf"{folder}: its weights lack \d+ tensors, {named}"):
+        VisionTower(of(folder))
+
+
+def test_a_pooler_that_nobody_asks_may_be_missing(tmp_path: Path) -> None:
+    folder = write_tower(tmp_path, "vit")
+    whole = extractor(of(folder)).trunk([drawing(0)])
+    drop_tensors(folder, "pooler.")
+    np.testing.assert_array_equal(extractor(of(folder)).trunk([drawing(0)]), whole)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", b'{"model_type": "vit", "hidd'),
+        ("config.json", b'{"model_type": "nonsense"}'),
+        ("config.json", b'{"model_type": "vit", "hidden_size": "many"}'),
+        ("preprocessor_config.json", b"{"),
+        ("preprocessor_config.json", b"[]"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, file: str, content: bytes) -> None:
+    folder = write_tower(tmp_path, "vit")
+    (folder / file).write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^{folder / file}: "):
+        VisionTower(of(folder))
+
+
+@pytest.mark.parametrize("kept", [0, 100, 5000])
+def test_weights_that_were_cut_are_named(tmp_path: Path, kept: int) -> None:
+    folder = write_tower(tmp_path, "vit")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:kept])
+    with pytest.raises(ConfigError, match=rf"^{folder}: "):
+        VisionTower(of(folder))
 
 
 def test_the_fingerprint_is_that_of_the_weights(towers) -> None:

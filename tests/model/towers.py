@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.numpy import load_file, save_file
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import Tensor
 from torch.nn import functional
@@ -38,18 +39,27 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 # CLIP configurations named the wrong end token, and many folders still do.
 EMBEDDING = {"clip": 16, "clip_before_24773": 16, "siglip": 32, "siglip2": 32}
 ALONE = ("dinov2", "dinov2_with_registers", "vit")
+# Kinds whose tokens are not the patches.
+NO_PATCHES = ("convnext", "swin", "vit_mae")
 
 
 def write_tower(folder: Path, kind: str, seed: int = 0) -> Path:
     """Weights, configuration and, with a text tower, the tokenizer, as `save_pretrained` does."""
     transformers.set_seed(seed)
-    model = _alone(kind) if kind in ALONE else _with_text_tower(kind, folder)
+    model = _alone(kind) if kind in (*ALONE, *NO_PATCHES) else _with_text_tower(kind, folder)
     # Random towers start with biases of 0 and embeddings that differ little.
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     model.save_pretrained(folder)
     return folder
+
+
+def drop_tensors(folder: Path, part: str) -> None:
+    """Takes the weights whose names hold `part` out of a folder."""
+    file = folder / "model.safetensors"
+    kept = {name: array for name, array in load_file(file).items() if part not in name}
+    save_file(kept, file, metadata={"format": "pt"})
 
 
 def tower_regions(folder: Path, pixels: int = 64, feature_size: int = 32) -> RegionConfig:
@@ -161,6 +171,16 @@ def _alone(kind: str) -> Any:
             )
         case "vit":
             return transformers.ViTModel(transformers.ViTConfig(**VISION))
+        case "convnext":
+            stages = {"hidden_sizes": [8] * 4, "depths": [1] * 4}
+            return transformers.ConvNextModel(transformers.ConvNextConfig(**stages))
+        case "swin":
+            stages = {"embed_dim": 16, "depths": [1, 1], "num_heads": [1, 1]}
+            return transformers.SwinModel(
+                transformers.SwinConfig(image_size=64, patch_size=4, window_size=4, **stages)
+            )
+        case "vit_mae":
+            return transformers.ViTMAEModel(transformers.ViTMAEConfig(**VISION))
         case _:
             raise ValueError(kind)
 
