@@ -5,7 +5,6 @@ writes and validates.
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +36,7 @@ from model.recall import recall
 from model.tags import content_words, tag_targets
 from model.trunk_arrays import PictureArrays
 from model.views import cropped
+from model.whole_file import whole_file, write_whole
 from model.words import TrunkText, some_words
 
 Report = Callable[[dict[str, Any]], None]
@@ -146,8 +146,9 @@ class Trainer:
         """Cuts the curve: a kill between its line and the checkpoint would leave the line twice."""
         curve = self._folder / "curve.jsonl"
         if curve.is_file() and self._ranks.first:
-            lines = curve.read_text().splitlines()[:epochs]
-            curve.write_text("".join(line + "\n" for line in lines))
+            lines = curve.read_text().splitlines()
+            if len(lines) > epochs:
+                write_whole(curve, "".join(line + "\n" for line in lines[:epochs]))
 
     def _train_epoch(self, report: Report) -> dict[str, float]:
         options = self._config.training
@@ -363,19 +364,16 @@ class Trainer:
 
 
 def _begin(folder: Path, config: RunConfig, knowledge: Knowledge) -> None:
+    """Writes what a run keeps of its beginning; a run that is resumed has it."""
+    if (folder / "config.json").is_file():
+        return
     folder.mkdir(parents=True, exist_ok=True)
+    words = {"vocabulary": knowledge.vocabulary, "tags": knowledge.tags}
+    write_whole(folder / "knowledge.json", json.dumps(words, indent=1))
     # The configuration comes last: where it stands, the run is begun and whole.
-    (folder / "knowledge.json").write_text(
-        json.dumps({"vocabulary": knowledge.vocabulary, "tags": knowledge.tags}, indent=1)
-    )
-    (folder / "config.json").write_text(config.model_dump_json(indent=2))
+    write_whole(folder / "config.json", config.model_dump_json(indent=2))
 
 
 def _save(state: dict[str, Any], file: Path) -> None:
-    """Written beside and renamed: a kill never leaves half a checkpoint."""
-    fresh = file.with_suffix(".new")
-    with fresh.open("wb") as stream:
+    with whole_file(file) as stream:
         torch.save(state, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(file)
