@@ -30,7 +30,7 @@ from model.network import Network
 from model.progress import Progress, silent, silent_named
 from model.ranks import measuring_device
 from model.recall import Recall
-from model.run import TRAINING_SPLIT, Run, training_data, validation_split
+from model.run import TRAINING_SPLIT, Run, run_splits, training_data
 from model.text_trunk import text_trunk
 from model.trunk_arrays import caption_arrays, picture_arrays
 
@@ -55,18 +55,18 @@ def export_run(run: Run, out: Path, edition: Edition, progress: Progress = silen
     """Writes a bundle of a run's best epoch and returns its fingerprint.
 
     Everything is fitted on the validation split and the report is measured on it, with the weights
-    as the bundle holds them. Raises DataError when the run has no finished epoch, ConfigError for a
-    number of views there isn't.
+    as the bundle holds them. Raises DataError when the run has no finished epoch, or its data are
+    not those that it was begun with; ConfigError for a number of views there isn't.
     """
     if edition.served_views is not None:
         run = replace(run, config=with_served_views(run.config, edition.served_views))
+    training, validation = run_splits(run.folder, run.data)
     torch.set_num_threads(run.config.training.threads)
     device = measuring_device(run.config.training.device)
     network = best_network(run, edition.compact).to(device)
     hubness = run.config.hubness
     # As it will be read back: what is measured here is what will be served.
     bank = from_arrays(to_arrays(run_bank(run, network).to("cpu"), edition.compact))
-    validation = validation_split(run.data)
     data = training_data(
         run.config, run.knowledge, validation, run.cache, None, silent_named, device
     )
@@ -98,8 +98,7 @@ def export_run(run: Run, out: Path, edition: Edition, progress: Progress = silen
             json.loads(line) for line in (run.folder / "curve.jsonl").read_text().splitlines()
         ],
     }
-    pictures_trained = len(read_split(run.data, TRAINING_SPLIT).examples)
-    card = model_card(edition.name, run.config, report, pictures_trained, edition.note)
+    card = model_card(edition.name, run.config, report, len(training.examples), edition.note)
     return write_bundle(
         out,
         edition.name,

@@ -1,7 +1,7 @@
 """A training run on disk: data in, run folder out.
 
 config.json     the run's configuration         knowledge.json   vocabulary and tags
-run.json        data folder and cache           curve.jsonl, curve.png   losses and recall
+run.json        data and cache folders          curve.jsonl, curve.png   losses and recall
 checkpoint.pt   to resume from                  best.pt          averaged weights, best epoch
 """
 
@@ -20,8 +20,10 @@ from model.errors import ConfigError, DataError
 from model.knowledge import Knowledge, learn_words
 from model.progress import NamedProgress, silent_named
 from model.ranks import ranks
+from model.run_data import refuse_other_data, split_record
 from model.train import Trainer, TrainingData
 from model.trunk_arrays import caption_arrays, picture_arrays
+from model.whole_file import write_whole
 
 Report = Callable[[dict[str, Any]], None]
 TRAINING_SPLIT = "train"
@@ -50,6 +52,17 @@ def validation_split(data: Path) -> Split:
     return read_split(data, "dev").first(DEV_PICTURES)
 
 
+def run_splits(folder: Path, data: Path) -> tuple[Split, Split]:
+    """The splits that a run in a folder trains and validates on.
+
+    Raises DataError naming file and line when they can't be read, and what differs when the run was
+    begun with others.
+    """
+    splits = read_split(data, TRAINING_SPLIT), validation_split(data)
+    refuse_other_data(folder, data, splits)
+    return splits
+
+
 def train_run(
     config: RunConfig,
     data: Path,
@@ -62,8 +75,8 @@ def train_run(
     """Trains, or goes on training with `resume`, where the folder's own configuration counts.
 
     Raises ConfigError when `out` already holds a run and `resume` was not asked for, or holds none
-    and it was; DataError naming file and line when the data can't be read. Under `torchrun` all
-    processes call this alike; the first one reports and writes.
+    and it was; DataError as `run_splits` does, and for a picture of both splits. Under `torchrun`
+    all processes call this alike; the first one reports and writes.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError("the curve is drawn with matplotlib: install sightline[train]")
@@ -78,7 +91,7 @@ def train_run(
         # Nobody writes to the folder before everybody has looked at it.
         joined.wait()
         progress = progress if joined.first else silent_named
-        training, validation = read_split(data, TRAINING_SPLIT), validation_split(data)
+        training, validation = run_splits(out, data)
         _refuse_common_pictures(training, validation)
         knowledge = learn_words(config, training)
         if begun and knowledge != read_knowledge(out):
@@ -91,9 +104,9 @@ def train_run(
             )
         trainer = Trainer(config, knowledge, *prepared, out, joined)
         if joined.first:
-            (out / "run.json").write_text(
-                json.dumps({"data": str(data.resolve()), "cache": str(cache.resolve())}) + "\n"
-            )
+            places = {"data": str(data.resolve()), "cache": str(cache.resolve())}
+            splits = {split.name: split_record(split) for split in (training, validation)}
+            write_whole(out / "run.json", json.dumps({**places, "splits": splits}) + "\n")
         if resume:
             trainer.resume()
         trainer.run(report)

@@ -12,6 +12,7 @@ import torch
 from model.config import RunConfig
 from model.dataset import read_split
 from model.errors import ConfigError, DataError
+from model.export import Edition, export_run
 from model.knowledge import learn_words
 from model.run import read_run, train_run, validation_split
 from tests.model.conftest import ignore, quiet
@@ -176,11 +177,87 @@ def test_killed_between_a_line_and_its_checkpoint_the_line_is_not_doubled(
     assert_same_run(tmp_path, uninterrupted)
 
 
+def forget_the_data(folder: Path) -> None:
+    """Makes a run one of before: those kept no record of their data."""
+    places = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    del places["splits"]
+    (folder / "run.json").write_text(json.dumps(places), encoding="utf-8")
+
+
+def swap_captions(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join([*lines[5:10], *lines[:5], *lines[10:]]) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        # Words and tags stay what they were in all of these.
+        (
+            lambda data: swap_captions(data / "train_caps.txt"),
+            r"ids or captions of train are not those that .*run was begun with",
+        ),
+        (
+            lambda data: swap_captions(data / "dev_caps.txt"),
+            r"ids or captions of dev are not those that .*run was begun with",
+        ),
+        (
+            lambda data: write_precomputed_split(data, "train", range(18), ids=True),
+            r"ids or captions of train are not those that .*run was begun with",
+        ),
+        (
+            lambda data: write_precomputed_split(data, "dev", range(18, 29)),
+            r"11 pictures in dev; .*run was begun with 12",
+        ),
+        (
+            lambda data: [file.rename(data / f"val{file.name[3:]}") for file in data.glob("dev_*")],
+            r"holds val, but .*run was begun with train, dev",
+        ),
+    ],
+)
+def test_a_run_neither_goes_on_nor_is_exported_with_other_data(
+    tmp_path: Path, change: Callable[[Path], None], message: str
+) -> None:
+    data = write_precomputed_folder(tmp_path / "data")
+    with pytest.raises(KilledError):
+        train(THREE_EPOCHS, data, tmp_path, report=kill_at(1, None))
+    change(data)
+    with pytest.raises(DataError, match=message):
+        train(THREE_EPOCHS, data, tmp_path, resume=True)
+    with pytest.raises(DataError, match=message):
+        export_run(read_run(tmp_path / "run"), tmp_path / "bundle", Edition("other"))
+
+
+def test_a_run_of_before_is_exported_goes_on_and_then_knows_its_data(
+    tmp_path: Path, precomputed_folder: Path, uninterrupted: Path
+) -> None:
+    with pytest.raises(KilledError):
+        train(THREE_EPOCHS, precomputed_folder, tmp_path, report=kill_at(2, None))
+    kept = (tmp_path / "run" / "run.json").read_bytes()
+    forget_the_data(tmp_path / "run")
+    export_run(read_run(tmp_path / "run"), tmp_path / "bundle", Edition("before"))
+    train(THREE_EPOCHS, precomputed_folder, tmp_path, resume=True)
+    assert_same_run(tmp_path, uninterrupted)
+    assert (tmp_path / "run" / "run.json").read_bytes() == kept
+
+
+def test_resuming_leaves_what_the_run_was_begun_with_untouched(
+    tmp_path: Path, precomputed_folder: Path
+) -> None:
+    with pytest.raises(KilledError):
+        train(THREE_EPOCHS, precomputed_folder, tmp_path, report=kill_at(1, None))
+    files = [tmp_path / "run" / name for name in ("config.json", "knowledge.json")]
+    before = [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
+    train(THREE_EPOCHS, precomputed_folder, tmp_path, resume=True)
+    assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files] == before
+
+
 def test_a_run_does_not_go_on_with_other_words_and_tags(tmp_path: Path) -> None:
     data = write_precomputed_folder(tmp_path / "data")
     with pytest.raises(KilledError):
         train(PRECOMPUTED_RUN, data, tmp_path, report=kill_at(1, None))
     before = read_run(tmp_path / "run")
+    forget_the_data(tmp_path / "run")
     captions = data / "train_caps.txt"
     captions.write_text(captions.read_text(encoding="utf-8").replace("paper", "carton"))
     with pytest.raises(DataError, match=r"its captions are not those that .* was begun with"):
