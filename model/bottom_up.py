@@ -16,6 +16,7 @@ import numpy as np
 from model.captions_file import CaptionedPicture
 from model.errors import DataError
 from model.progress import Progress
+from model.reserved_array import reserved_array
 
 FIELDS = ("image_id", "image_w", "image_h", "num_boxes", "boxes", "features")
 # A hundred boxes of 2,048 floats take 1.1 MB of base64.
@@ -61,8 +62,8 @@ def convert_regions(
 
     regions: rows a picture; those that a picture lacks are zeros, which count as absent. Lines of
     other pictures are passed over, and of a picture that is there twice the first counts. Raises
-    DataError when a line is damaged or holds more regions, when a picture is missing, or when the
-    folder already has the split. Nothing stays in the folder then.
+    DataError when a line is damaged or holds more regions, when a picture is missing, when the disk
+    has no room, or when the folder already has the split. Nothing stays in the folder then.
     """
     # The features come last: a reader looks for them first.
     kinds = ("boxes.npy", "img_sizes.npy", "caps.txt", "ids.txt", "ims.npy")
@@ -109,7 +110,7 @@ def _write_arrays(
             if not arrays:
                 shapes = ((regions, size), (regions, 4), (2,))
                 arrays = [
-                    np.lib.format.open_memmap(place, "w+", np.float32, (len(pictures), *shape))
+                    reserved_array(place, (len(pictures), *shape), np.dtype(np.float32))
                     for place, shape in zip(places, shapes, strict=True)
                 ]
             if size != arrays[0].shape[2]:

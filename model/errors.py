@@ -4,7 +4,8 @@ ModelError
 ├── WeightsError        pretrained weights missing or not the ones that were named
 ├── PictureError        bytes that are not a picture we can read
 │   └── PictureTooLargeError
-├── DataError           a caption data set that can't be read (names file and line)
+├── DataError           a caption data set that can't be read (names file and line), or arrays of it
+│                       that the disk has no room for
 ├── ConfigError         a size or an option out of its range
 ├── PackedNodesError    nodes that can't be packed, or bytes that packed nodes are not made of
 └── BundleError         a bundle that is incomplete, damaged or of another format
@@ -28,7 +29,7 @@ class PictureTooLargeError(PictureError):
 
 
 class DataError(ModelError):
-    """A caption data set can't be read; the message names file and line."""
+    """A data set can't be read, or its arrays not be kept; the message names file and line."""
 
 
 class ConfigError(ModelError):

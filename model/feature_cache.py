@@ -18,11 +18,15 @@ from model.errors import DataError, PictureError
 from model.picture import decode
 from model.progress import Progress
 from model.region_extractor import RegionExtractor
+from model.reserved_array import reserved_array
 from model.views import view
 
 
 class FeatureCache:
-    """float16 arrays (pictures, views, *shape); `model/views.py` says what the views are."""
+    """float16 arrays (pictures, views, *shape); `model/views.py` says what the views are.
+
+    Raises DataError naming a picture that can't be read, or the file that the disk has no room for.
+    """
 
     def __init__(
         self, folder: Path, extractor: RegionExtractor, examples: Sequence[Example], views: int
@@ -33,8 +37,9 @@ class FeatureCache:
         self._folder = folder / f"{extractor.name}-{_key(examples, views)}"
         self._folder.mkdir(parents=True, exist_ok=True)
         shape = (len(examples), views, *extractor.shape)
-        self.features = _open_array(self._folder / "features.npy", shape, np.dtype(np.float16))
-        self.done = _open_array(self._folder / "done.npy", (len(examples),), np.dtype(np.uint8))
+        features, done = self._folder / "features.npy", self._folder / "done.npy"
+        self.features = _open_array(features, shape, np.dtype(np.float16))
+        self.done = _open_array(done, (len(examples),), np.dtype(np.uint8))
 
     def fill(
         self, progress: Progress, share: int = 0, shares: int = 1, batch: int = 8
@@ -93,7 +98,7 @@ def _open_array(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memma
     # Made beside and linked: processes that start at once agree on the first one's file, and a kill
     # in between leaves nothing that the next start would trip over.
     fresh = file.with_suffix(f".{os.getpid()}.npy")
-    np.lib.format.open_memmap(fresh, mode="w+", dtype=dtype, shape=shape).flush()
+    reserved_array(fresh, shape, dtype).flush()
     with contextlib.suppress(FileExistsError):
         os.link(fresh, file)
     fresh.unlink()

@@ -1,8 +1,10 @@
 """Small data sets, sizes and codes that the tests of the model room share."""
 
 import base64
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import resource
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -257,6 +259,17 @@ def codes(random: np.random.Generator, lengths: list[int], tags: int = 5) -> Cod
         entity.weights,
         torch.empty(len(lengths), 0),
     )
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Lets no file of this process grow beyond so many bytes, as a full disk would."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def quantised(rows: np.ndarray) -> np.ndarray:

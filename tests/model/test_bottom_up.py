@@ -13,6 +13,7 @@ from model.errors import DataError
 from tests.model.samples import (
     FEATURES,
     captions_of,
+    largest_file,
     region_line,
     scene_boxes,
     scene_features,
@@ -127,6 +128,17 @@ def test_missing_pictures_and_files_are_named(tmp_path: Path) -> None:
         convert_regions([file], tmp_path / "out", "dev", pictures(0, 1, 2), 36, ignore)
     with pytest.raises(DataError, match=r"none\.tsv: No such file"):
         convert_regions([tmp_path / "none.tsv"], tmp_path / "out", "dev", pictures(0), 36, ignore)
+
+
+def test_a_disk_without_room_is_told_and_nothing_stays(tmp_path: Path) -> None:
+    file = written(tmp_path / "regions.tsv", *(region_line(n) for n in range(3)))
+    out = tmp_path / "coco"
+    with (
+        largest_file(8192),
+        pytest.raises(DataError, match=r"ims\.npy.*: 10,368 bytes for it: File too large"),
+    ):
+        convert_regions([file], out, "train", pictures(0, 1, 2), 36, ignore)
+    assert list(out.iterdir()) == []
 
 
 def test_a_split_that_is_there_is_never_replaced(tmp_path: Path) -> None:

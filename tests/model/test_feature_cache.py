@@ -9,7 +9,7 @@ from PIL import Image
 from model.dataset import Example, read_split
 from model.errors import DataError
 from model.feature_cache import FeatureCache
-from tests.model.samples import drawing, write_captioned_folder
+from tests.model.samples import drawing, largest_file, write_captioned_folder
 
 
 class Averages:
@@ -31,6 +31,13 @@ class Averages:
 
     def boxes(self) -> None:
         return None
+
+
+class Maps(Averages):
+    """Arrays of 128 KiB."""
+
+    name = "maps"
+    shape = (2**16,)
 
 
 def ignore(done: int, total: int) -> None:
@@ -130,6 +137,25 @@ def test_a_kill_while_the_files_are_made_does_not_break_the_cache(
     (folder / f"{name}.npy").rename(folder / f"{name}.7.npy")
     found = FeatureCache(tmp_path, Averages(), examples, 3).fill(ignore, batch=2)
     np.testing.assert_array_equal(found, in_one_go)
+
+
+def test_the_disk_gives_its_room_before_the_first_row(tmp_path: Path, examples) -> None:
+    FeatureCache(tmp_path, Maps(), examples, 1)
+    (folder,) = tmp_path.iterdir()
+    size = (folder / "features.npy").stat()
+    assert size.st_blocks * 512 >= size.st_size > 10 * 2**16
+
+
+def test_a_disk_without_room_is_told_with_file_and_bytes(tmp_path: Path, examples) -> None:
+    with (
+        largest_file(2**16),
+        pytest.raises(
+            DataError, match=r"features\.\d+\.npy: 1,310,720 bytes for it: File too large"
+        ),
+    ):
+        FeatureCache(tmp_path, Maps(), examples, 1)
+    (folder,) = tmp_path.iterdir()
+    assert list(folder.iterdir()) == []
 
 
 def test_other_pictures_under_the_same_names_have_features_of_their_own(tmp_path: Path) -> None:
