@@ -38,7 +38,7 @@ class FeatureCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         shape = (len(examples), views, *extractor.shape)
         features, done = self._folder / "features.npy", self._folder / "done.npy"
-        self.features = _open_array(features, shape, np.dtype(np.float16))
+        self.features = _open_array(features, shape, np.dtype(np.float16), marks=done)
         self.done = _open_array(done, (len(examples),), np.dtype(np.uint8))
 
     def fill(
@@ -89,12 +89,17 @@ def _read(example: Example) -> Image.Image:
         raise DataError(f"{example.image}: {error}") from error
 
 
-def _open_array(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+def _open_array(
+    file: Path, shape: tuple[int, ...], dtype: np.dtype, marks: Path | None = None
+) -> np.memmap:
     if file.is_file():
         array = np.lib.format.open_memmap(file, mode="r+")
         if array.shape == shape and array.dtype == dtype:
             return array
         file.unlink()
+    if marks is not None:
+        # Of rows that are gone none is done.
+        marks.unlink(missing_ok=True)
     # Made beside and linked: processes that start at once agree on the first one's file, and a kill
     # in between leaves nothing that the next start would trip over.
     fresh = file.with_suffix(f".{os.getpid()}.npy")

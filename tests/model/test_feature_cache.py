@@ -139,6 +139,16 @@ def test_a_kill_while_the_files_are_made_does_not_break_the_cache(
     np.testing.assert_array_equal(found, in_one_go)
 
 
+def test_features_that_were_deleted_are_made_again(
+    tmp_path: Path, examples, in_one_go: np.ndarray
+) -> None:
+    FeatureCache(tmp_path, Averages(), examples, 3).fill(ignore)
+    (folder,) = tmp_path.iterdir()
+    (folder / "features.npy").unlink()
+    found = FeatureCache(tmp_path, Averages(), examples, 3).fill(ignore, batch=2)
+    np.testing.assert_array_equal(found, in_one_go)
+
+
 def test_the_disk_gives_its_room_before_the_first_row(tmp_path: Path, examples) -> None:
     FeatureCache(tmp_path, Maps(), examples, 1)
     (folder,) = tmp_path.iterdir()
