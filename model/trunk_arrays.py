@@ -17,6 +17,7 @@ from model.regions import extractor, served_extractor
 from model.text_tower import TextTower
 from model.text_trunk import with_embeddings
 from model.tower import tower_fingerprint
+from model.whole_file import whole_file
 from model.words import TrunkText, word_trunk
 
 TEXT_BATCH = 512
@@ -128,9 +129,8 @@ def _embeddings(
         embeddings[start : start + len(part)] = tower(part)
         progress(start + len(part), len(captions))
     cache.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new.npy")
-    np.save(fresh, embeddings)
-    fresh.rename(file)
+    with whole_file(file, shared=True) as stream:
+        np.save(stream, embeddings)
     return embeddings
 
 
@@ -154,16 +154,15 @@ def _words(
         texts += trunk(captions[start : start + TEXT_BATCH])
         progress(len(texts), len(captions))
     cache.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new.npz")
-    np.savez(
-        fresh,
-        states=np.concatenate([text.states for text in texts]),
-        words=np.concatenate([text.words for text in texts]),
-        spans=np.concatenate([text.spans for text in texts]),
-        pieces=np.array([len(text.states) for text in texts]),
-        lengths=np.array([len(text.spans) for text in texts]),
-    )
-    fresh.rename(file)
+    with whole_file(file, shared=True) as stream:
+        np.savez(
+            stream,
+            states=np.concatenate([text.states for text in texts]),
+            words=np.concatenate([text.words for text in texts]),
+            spans=np.concatenate([text.spans for text in texts]),
+            pieces=np.array([len(text.states) for text in texts]),
+            lengths=np.array([len(text.spans) for text in texts]),
+        )
     return texts
 
 

@@ -1,5 +1,6 @@
 """Trunk arrays of whole splits."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,19 @@ def test_pretrained_captions_are_read_back_as_they_were_made(tmp_path: Path) -> 
     fewer_layers = config.model_copy(update={"text": TextConfig(kind="pretrained", tuned_layers=6)})
     others = caption_arrays(fewer_layers, (), captions, tmp_path / "c", ignore)
     assert not np.allclose(others[0].states, first[0].states)
+
+
+def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+    config = GRID_RUN.model.model_copy(update={"text": TextConfig(kind="pretrained")})
+    caption_arrays(config, (), ["a dog"], tmp_path, ignore)
+    (made,) = tmp_path.iterdir()
+    made.unlink()
+    theirs = [made.with_suffix(".new.npz"), made.with_name(f"{made.name}.{os.getppid()}.new")]
+    for file in theirs:
+        file.write_bytes(b"half")
+    caption_arrays(config, (), ["a dog"], tmp_path, ignore)
+    assert all(file.read_bytes() == b"half" for file in theirs)
+    assert sorted(tmp_path.iterdir()) == sorted([made, *theirs])
 
 
 def test_own_words_are_looked_up_without_a_cache(tmp_path: Path) -> None:
