@@ -196,17 +196,6 @@ class TrainingConfig(_Section):
         "float32", description="of the encoders in training; scores and losses stay in float32"
     )
 
-    @property
-    def trained_layers(self) -> tuple[str, ...]:
-        """The layers of alignment that have a weight in the loss."""
-        weights = {
-            "global": self.global_weight,
-            "entity": self.entity_weight,
-            "relation": self.relation_weight,
-            "semantic": self.semantic_weight,
-        }
-        return tuple(name for name, weight in weights.items() if weight)
-
 
 class RunConfig(_Section):
     """A training run: the model, its offsets, its training."""
@@ -214,6 +203,23 @@ class RunConfig(_Section):
     model: ModelConfig = ModelConfig()
     hubness: HubnessConfig = HubnessConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @property
+    def trained_layers(self) -> tuple[str, ...]:
+        """The layers of alignment that have a weight in the loss.
+
+        The global one also has it as what the fine ones are distilled into.
+        """
+        options = self.training
+        fine = options.entity_weight or options.relation_weight
+        tower = self.model.first_stage == "tower"
+        weights = {
+            "global": options.global_weight or (fine and options.distillation_weight and not tower),
+            "entity": options.entity_weight,
+            "relation": options.relation_weight,
+            "semantic": options.semantic_weight,
+        }
+        return tuple(name for name, weight in weights.items() if weight)
 
     @model_validator(mode="after")
     def _maps_are_there_to_crop(self) -> Self:
@@ -224,11 +230,16 @@ class RunConfig(_Section):
 
     @model_validator(mode="after")
     def _something_trains(self) -> Self:
-        layers = set(self.training.trained_layers)
+        layers = set(self.trained_layers)
         if self.model.first_stage == "tower":
             layers.discard("global")
         if not (layers or self.training.tag_weight or self.training.consistency_weight):
             raise ValueError("training: every loss that would train something has weight 0")
+        if not self.trained_layers:
+            raise ValueError(
+                "training: global_weight, entity_weight, relation_weight and semantic_weight are "
+                "all 0; epochs are compared by the layers that have one"
+            )
         return self
 
 

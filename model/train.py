@@ -269,7 +269,7 @@ class Trainer:
         """All pairs, short texts apart from long ones: padding would cost as much as words."""
         blocks = list(by_length(texts, -(-len(texts.global_) // 2)))
         back = torch.cat([rows for rows, _ in blocks]).argsort()
-        layers = self._config.training.trained_layers
+        layers = self._config.trained_layers
         parts = [self.network.alignment(pictures, part, layers) for _, part in blocks]
         return LayerScores(
             *(
@@ -286,7 +286,7 @@ class Trainer:
         some = self._validation.first(self._config.training.validation_pictures)
         pictures = code_pictures(self.network, some.features)
         texts = code_texts(self.network, some.texts)
-        layers = self._config.training.trained_layers
+        layers = self._config.trained_layers
         scores = score_all(self.network.alignment, pictures, texts, layers=layers)
         self._load(kept)
         owners = some.split.owners

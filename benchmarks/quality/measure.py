@@ -67,7 +67,7 @@ def measured(run: Run) -> dict[str, Any]:
         run_bank(run, network),
         config.hubness.beta,
     )
-    trained = config.training.trained_layers
+    trained = config.trained_layers
     if not config.model.concepts:
         return _figures(config, pairs, bank, trained)
     figures = _figures(config, pairs, bank, (*trained, CONCEPT))

@@ -61,6 +61,10 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
             "[training]\n" + "".join(f"{loss}_weight = 0\n" for loss in LOSSES),
             ["toml: training: every loss", "weight 0"],
         ),
+        (
+            "[training]\n" + "".join(f"{layer}_weight = 0\n" for layer in LOSSES[:4]),
+            ["toml: training: global_weight, entity_weight", "all 0"],
+        ),
         ("[training\n", ["line 1"]),
     ],
 )
@@ -85,6 +89,27 @@ def test_a_run_that_would_train_nothing_is_refused(
     with pytest.raises(ValidationError, match="every loss that would train something has weight 0"):
         RunConfig(model=model, training=TrainingConfig(**weights))
     RunConfig(model=model, training=TrainingConfig(**{**weights, "entity_weight": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("first_stage", "weights", "layers"),
+    [
+        ("shared", {}, ("global", "entity", "relation", "semantic")),
+        ("shared", {"global_weight": 0, "relation_weight": 0}, ("global", "entity", "semantic")),
+        ("shared", {"global_weight": 0, "distillation_weight": 0}, LOSSES[1:4]),
+        # Nothing is distilled from the semantic layer, and nothing into a tower's embeddings.
+        ("own", {"global_weight": 0, "entity_weight": 0, "relation_weight": 0}, ("semantic",)),
+        ("tower", {"global_weight": 0}, LOSSES[1:4]),
+    ],
+)
+def test_layers_that_a_loss_scores_are_trained(
+    first_stage: Literal["shared", "own", "tower"],
+    weights: dict[str, float],
+    layers: tuple[str, ...],
+) -> None:
+    model = ModelConfig(first_stage=first_stage, regions=RegionConfig(kind="tower", folder="t"))
+    found = RunConfig(model=model, training=TrainingConfig(**weights))
+    assert found.trained_layers == layers
 
 
 def test_every_wrong_field_is_named_at_once(tmp_path: Path) -> None:

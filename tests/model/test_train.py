@@ -416,6 +416,18 @@ def test_a_folder_that_holds_no_run_is_named(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
+def test_global_vectors_may_learn_from_the_fine_layers_alone(
+    tmp_path: Path, precomputed_folder: Path
+) -> None:
+    others = {f"{loss}_weight": 0.0 for loss in ("global", "semantic", "tag", "consistency")}
+    distilled = longer(PRECOMPUTED_RUN, epochs=8, patience=8, ema=0.5, learning_rate=1e-2, **others)
+    train(distilled, precomputed_folder, tmp_path)
+    lines = lines_of(tmp_path)
+    assert "train_global" not in lines[0]
+    assert lines[-1]["train_distillation"] < 0.8 * lines[0]["train_distillation"]
+    assert lines[-1]["val_global"] > lines[0]["val_global"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
