@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -136,7 +136,7 @@ class HubnessConfig(_Section):
     """Querybank normalisation (Bogolin et al., CVPR 2022)."""
 
     beta: float = Field(20.0, gt=0)
-    strengths: tuple[float, ...] = Field(
+    strengths: tuple[Annotated[float, Field(ge=0)], ...] = Field(
         (0.4, 0.55, 0.7, 0.85, 1.0), min_length=1, description="lambdas to choose from, on val"
     )
     global_captions: int = Field(3000, ge=1)
@@ -187,7 +187,7 @@ class TrainingConfig(_Section):
     validation_pictures: int = Field(
         500, ge=2, description="val pictures, with their captions, scored after each epoch"
     )
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     threads: int = Field(1, ge=1)
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto: a GPU if there is one"

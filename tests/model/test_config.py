@@ -65,6 +65,12 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
             "[training]\n" + "".join(f"{layer}_weight = 0\n" for layer in LOSSES[:4]),
             ["toml: training: global_weight, entity_weight", "all 0"],
         ),
+        ("[training]\nseed = -1\n", ["training.seed", "greater than or equal to 0"]),
+        ("[training]\nseed = 4294967296\n", ["training.seed", "less than 4294967296"]),
+        (
+            "[hubness]\nstrengths = [0.4, -0.5]\n",
+            ["hubness.strengths.1", "greater than or equal to 0"],
+        ),
         ("[training\n", ["line 1"]),
     ],
 )
