@@ -4,6 +4,7 @@ Errors name the file and the line, and nothing is skipped silently.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 
 from model.dataset_precomputed import Regions, features_file, read_precomputed
 from model.errors import DataError
+
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,14 @@ def _read_jsonl(file: Path, split: str) -> Iterator[Example]:
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{where}: not a line of JSON: {error}") from error
             image, captions = _checked_row(row, where)
-            if image in seen:
-                raise DataError(f"{where}: {image} is already in line {seen[image]}")
-            seen[image] = number
+            path = file.parent / image
+            # ./a.jpg is a.jpg, and must not train in one split what the other one measures.
+            place = os.path.normpath(path)
+            if place in seen:
+                raise DataError(f"{where}: {image} is already in line {seen[place]}")
+            seen[place] = number
             if row.get("split", split) != split:
                 continue
-            path = file.parent / image
             if not path.is_file():
                 raise DataError(f"{where}: the picture {image} is missing")
             yield Example(image, captions, image=path, metadata=row.get("metadata", {}))
@@ -104,4 +109,8 @@ def _checked_row(row: Any, where: str) -> tuple[str, tuple[str, ...]]:
         raise DataError(f'{where}: every entry of "captions" has to be a sentence')
     if not isinstance(row.get("metadata", {}), dict):
         raise DataError(f'{where}: "metadata" has to be an object')
+    if "split" in row and row["split"] not in SPLITS:
+        raise DataError(
+            f'{where}: "split" has to be one of {", ".join(SPLITS)}; it is {row["split"]!r}'
+        )
     return image, tuple(captions)

@@ -38,6 +38,12 @@ def test_a_line_without_a_split_belongs_to_the_one_asked_for(tmp_path: Path) -> 
     assert len(read_split(folder, "train").examples) == 1
 
 
+def test_a_picture_is_called_as_its_line_calls_it(tmp_path: Path) -> None:
+    folder = write_lines(tmp_path, {"image": "./a.jpg", "captions": ["a dog"]})
+    (a,) = read_split(folder, "train").examples
+    assert (a.id, a.image) == ("./a.jpg", folder / "a.jpg")
+
+
 def test_blank_lines_are_no_rows_but_count(tmp_path: Path) -> None:
     folder = write_lines(tmp_path, A, b"", b"  ", b"not json")
     with pytest.raises(DataError, match=r"captions\.jsonl:4: not a line of JSON"):
@@ -63,6 +69,17 @@ def test_blank_lines_are_no_rows_but_count(tmp_path: Path) -> None:
         ({"image": "b.jpg", "captions": ["x"], "metadata": []}, '"metadata" has to be an object'),
         ({"image": "d.jpg", "captions": ["x"]}, "the picture d.jpg is missing"),
         ({"image": "a.jpg", "captions": ["x"]}, "a.jpg is already in line 1"),
+        ({"image": "./a.jpg", "captions": ["x"], "split": "val"}, "./a.jpg is already in line 1"),
+        ({"image": "c/../a.jpg", "captions": ["x"]}, "c/../a.jpg is already in line 1"),
+        (
+            {"image": "b.jpg", "captions": ["x"], "split": "Train"},
+            "train, val, test; it is 'Train'",
+        ),
+        ({"image": "b.jpg", "captions": ["x"], "split": None}, "train, val, test; it is None"),
+        (
+            {"image": "b.jpg", "captions": ["x"], "split": ["val"]},
+            "train, val, test; it is ['val']",
+        ),
     ],
 )
 def test_a_broken_line_is_named_with_file_and_number(tmp_path: Path, row, message: str) -> None:
