@@ -24,7 +24,8 @@ def ranks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """For each query (row) the rank of its best relevant item, 0 first; ties count against it.
 
     scores, relevant: (queries, items) float and bool. -inf stands for an item not retrieved: a
-    query whose relevant items were all left out gets the number of items.
+    query whose relevant items were all left out gets the number of items, or the last level where
+    items are fewer, so that no level counts it as found.
 
     >>> ranks(np.array([[0.9, 0.5, 0.5]]), np.array([[False, True, False]])).tolist()
     [2]
@@ -32,7 +33,8 @@ def ranks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
     # Not `>=`: a score that is not a number counts against its query, not for it.
     above = (~(scores < best) & ~relevant).sum(axis=1)
-    found: np.ndarray = np.where(np.isneginf(best[:, 0]), scores.shape[1], above)
+    missed = max(scores.shape[1], LEVELS[-1])
+    found: np.ndarray = np.where(np.isneginf(best[:, 0]), missed, above)
     return found
 
 

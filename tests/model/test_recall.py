@@ -25,8 +25,15 @@ def test_right_items_do_not_stand_in_each_others_way() -> None:
 
 
 def test_a_query_whose_items_were_not_retrieved_comes_last() -> None:
-    scores = np.array([[-np.inf, 0.2, -np.inf]])
-    assert ranks(scores, np.array([[True, False, False]])).tolist() == [3]
+    scores = np.full((1, 12), 0.2)
+    scores[0, 0] = -np.inf
+    assert ranks(scores, np.arange(12)[None, :] == 0).tolist() == [12]
+
+
+@pytest.mark.parametrize("items", [1, 4, 9, 10, 11])
+def test_what_was_not_retrieved_counts_as_found_at_no_level(items: int) -> None:
+    right = np.arange(items)[None, :] == 0
+    assert recall_at(ranks(np.full((1, items), -np.inf), right)) == (0, 0, 0)
 
 
 def test_recall_at_counts_ranks_below_the_levels() -> None:
