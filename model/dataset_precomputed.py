@@ -184,10 +184,14 @@ def _parts(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 def _read_lines(file: Path) -> list[str]:
     try:
-        # Not splitlines(), which also breaks at characters that may stand within a caption.
-        lines = [line.rstrip("\r") for line in file.read_text(encoding="utf-8").split("\n")]
-    except (OSError, UnicodeDecodeError) as error:
+        text = file.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise DataError(f"{file}: {error}") from error
+    # Not splitlines(), nor a file in text mode: both also break at characters that may stand within
+    # a caption.
+    lines = [line.rstrip("\r") for line in text.split("\n")]
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
@@ -195,7 +199,9 @@ def _read_lines(file: Path) -> list[str]:
 
 def _read_array(file: Path) -> np.ndarray:
     try:
-        array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # Not load(), which also opens archives of arrays.
+        return np.lib.format.open_memmap(file, mode="r")
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror or error}") from error
+    except ValueError as error:
         raise DataError(f"{file}: not a NumPy array file: {error}") from error
-    return array

@@ -64,7 +64,8 @@ class PictureArrays:
         broken = np.flatnonzero(~np.isfinite(read).reshape(len(read), -1).all(1))
         if len(broken):
             raise DataError(f"{self.file}: row {rows[broken[0]]} holds values that are no number")
-        return read
+        # Files may come from a machine of the other byte order, which torch doesn't take.
+        return read.astype(read.dtype.newbyteorder("="), copy=False)
 
 
 def picture_arrays(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from model.dataset import read_split
 from model.errors import DataError
@@ -113,7 +114,8 @@ def test_a_large_split_is_read_without_its_features(tmp_path: Path) -> None:
 
 def edit_captions(folder: Path, change) -> None:
     file = folder / "dev_caps.txt"
-    file.write_text("\n".join(change(file.read_text(encoding="utf-8").splitlines())) + "\n")
+    lines = change(file.read_text(encoding="utf-8").splitlines())
+    file.write_bytes("".join(f"{line}\n" for line in lines).encode())
 
 
 def test_precomputed_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def test_precomputed_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     (tmp_path / "dev_caps.txt").write_bytes(b"a dog\n\xff\n")
     refused("dev_caps.txt", "decode")
     (tmp_path / "dev_caps.txt").unlink()
-    refused("dev_caps.txt", "No such file")
+    refused("dev_caps.txt", "dev_caps.txt: No such file or directory")
     again()
     np.save(tmp_path / "dev_boxes.npy", np.zeros((4, 35, 4), dtype=np.float32))
     refused("dev_boxes.npy", "shape (4, 35, 4), expected (4, 36, 4)")
@@ -159,7 +161,27 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
         read_split(tmp_path, "dev")
 
 
-@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0b", "\x1c"])
+@pytest.mark.parametrize("kept", [None, 40])
+def test_an_archive_of_arrays_is_refused(tmp_path: Path, kept: int | None) -> None:
+    write_precomputed_split(tmp_path, "dev", range(1))
+    np.savez(tmp_path / "several.npz", features=np.load(tmp_path / "dev_ims.npy"))
+    (tmp_path / "dev_ims.npy").write_bytes((tmp_path / "several.npz").read_bytes()[:kept])
+    with pytest.raises(DataError, match=r"dev_ims\.npy: not a NumPy array file"):
+        read_split(tmp_path, "dev")
+
+
+def test_numbers_of_the_other_byte_order_are_read(tmp_path: Path) -> None:
+    write_precomputed_split(tmp_path, "dev", range(2))
+    for kind in ("ims", "boxes"):
+        array = np.load(tmp_path / f"dev_{kind}.npy")
+        np.save(tmp_path / f"dev_{kind}.npy", array.astype(array.dtype.newbyteorder()))
+    split = read_split(tmp_path, "dev")
+    arrays = picture_arrays(PRECOMPUTED_RUN.model, split, tmp_path, 1, lambda done, total: None)
+    assert torch.equal(torch.from_numpy(arrays[1:][0]), torch.from_numpy(scene_features(1)))
+    assert split.regions is not None and split.regions.boxes(1) is not None
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0b", "\x1c", "\r"])
 def test_only_a_line_feed_ends_a_caption(tmp_path: Path, odd: str) -> None:
     write_precomputed_split(tmp_path, "dev", range(2))
     edit_captions(tmp_path, lambda lines: [*lines[:3], f"a dog{odd}runs", *lines[4:]])
