@@ -17,6 +17,7 @@ from model.curve import plot_curve
 from model.dataset import Split, read_split
 from model.dataset_precomputed import features_file
 from model.errors import ConfigError, DataError
+from model.json_file import read_json
 from model.knowledge import Knowledge, learn_words
 from model.progress import NamedProgress, silent_named
 from model.ranks import ranks
@@ -117,10 +118,7 @@ def train_run(
 
 def read_run(folder: Path) -> Run:
     """A run that was trained before. Raises DataError when the folder holds none."""
-    try:
-        places = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"{folder}: not a training run: {error}") from error
+    places = _read_part(folder / "run.json")
     return Run(
         folder,
         _read_config(folder),
@@ -132,10 +130,7 @@ def read_run(folder: Path) -> Run:
 
 def read_knowledge(folder: Path) -> Knowledge:
     """The vocabulary and tags of a run. Raises DataError when the folder holds none."""
-    try:
-        found = json.loads((folder / "knowledge.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"{folder}: not a training run: {error}") from error
+    found = _read_part(folder / "knowledge.json")
     return Knowledge(tuple(found["vocabulary"]), tuple(found["tags"]))
 
 
@@ -185,8 +180,18 @@ def _refuse_common_pictures(training: Split, validation: Split) -> None:
         )
 
 
-def _read_config(folder: Path) -> RunConfig:
+def _read_part(file: Path) -> Any:
     try:
-        return RunConfig.model_validate_json((folder / "config.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{folder / 'config.json'}: {error}") from error
+        return read_json(file)
+    except DataError as error:
+        raise DataError(f"not a training run: {error}") from error
+
+
+def _read_config(folder: Path) -> RunConfig:
+    file = folder / "config.json"
+    try:
+        return RunConfig.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 from model.dataset import Split
 from model.errors import DataError
+from model.json_file import read_json
 
 
 def split_record(split: Split) -> dict[str, Any]:
@@ -28,10 +29,7 @@ def refuse_other_data(folder: Path, data: Path, splits: Sequence[Split]) -> None
     Runs of before kept no record, and a run that was ended before it trained has none.
     """
     file = folder / "run.json"
-    try:
-        begun_with = json.loads(file.read_bytes()).get("splits") if file.is_file() else None
-    except ValueError as error:
-        raise DataError(f"{file}: not JSON: {error}") from error
+    begun_with = read_json(file).get("splits") if file.is_file() else None
     if begun_with is None:
         return
     for split in splits:
