@@ -1,9 +1,10 @@
 """Many items in one request: prepared and written in batches, each with an outcome of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from index.errors import ClosedError, StorageError
 from index.records import Kind
 from model.errors import PictureError
 from service.bodies import checked
@@ -25,9 +26,15 @@ from service.uploads import picture_bytes, stem_of
 
 New = TypeVar("New", NewPicture, NewText)
 
+# What keeps a batch from being stored, and would keep the next one.
+ENDING = (OverloadedError, StorageError, ClosedError)
+
 
 async def add_texts(service: Running, request: BulkTexts) -> BulkResponse:
-    """Stores each text that is in order. Raises InvalidFieldsError for too many of them."""
+    """Stores each text that is in order.
+
+    Raises InvalidFieldsError for too many of them, and one of ENDING if it stored nothing.
+    """
     limit = service.settings.max_bulk_texts
     if len(request.items) > limit:
         detail = f"at most {limit:,} items in one request, not {len(request.items):,}"
@@ -35,17 +42,19 @@ async def add_texts(service: Running, request: BulkTexts) -> BulkResponse:
     service.collection.metrics.request_items("/texts:bulk", len(request.items))
     taken: set[str] = set()
     size = service.settings.encode_batch_texts
-    outcomes: list[Outcome] = []
-    for start in range(0, len(request.items), size):
-        batch = [_text(value, taken) for value in request.items[start : start + size]]
-        outcomes += await _add(service, "text", batch, prepare_texts, bool(outcomes))
-    return _response(outcomes)
+
+    async def batches() -> AsyncIterator[list[NewText | Outcome]]:
+        for start in range(0, len(request.items), size):
+            yield [_text(value, taken) for value in request.items[start : start + size]]
+
+    return _response(await _add(service, "text", batches(), prepare_texts))
 
 
 async def add_pictures(service: Running, form: BulkPicturesForm) -> BulkResponse:
     """Stores each picture that is in order; files are read a batch at a time.
 
-    Raises InvalidFieldsError if `items` hasn't an entry for each file.
+    Raises InvalidFieldsError if `items` hasn't an entry for each file, and one of ENDING if it
+    stored nothing.
     """
     parts = form.images if isinstance(form.images, list) else [form.images]
     entries: Sequence[Any] = [None] * len(parts) if form.items is None else form.items
@@ -55,12 +64,13 @@ async def add_pictures(service: Running, form: BulkPicturesForm) -> BulkResponse
     service.collection.metrics.request_items("/images:bulk", len(parts))
     taken: set[str] = set()
     size = service.settings.encode_batch_pictures
-    outcomes: list[Outcome] = []
-    for start in range(0, len(parts), size):
-        pairs = zip(parts[start : start + size], entries[start : start + size], strict=True)
-        batch = [await _picture(part, entry, taken, service) for part, entry in pairs]
-        outcomes += await _add(service, "image", batch, prepare_pictures, bool(outcomes))
-    return _response(outcomes)
+
+    async def batches() -> AsyncIterator[list[NewPicture | Outcome]]:
+        for start in range(0, len(parts), size):
+            pairs = zip(parts[start : start + size], entries[start : start + size], strict=True)
+            yield [await _picture(part, entry, taken, service) for part, entry in pairs]
+
+    return _response(await _add(service, "image", batches(), prepare_pictures))
 
 
 def _text(value: Any, taken: set[str]) -> NewText | Outcome:
@@ -88,20 +98,27 @@ async def _picture(
 async def _add(
     service: Running,
     kind: Kind,
-    batch: Sequence[New | Outcome],
+    batches: AsyncIterator[list[New | Outcome]],
     prepare: Callable[[Collection, Sequence[New]], list[Prepared]],
-    begun: bool,
 ) -> list[Outcome]:
-    good = [item for item in batch if not isinstance(item, Outcome)]
-    try:
-        added = await service.add(kind, partial(prepare, service.collection, good)) if good else []
-    except OverloadedError as error:
-        # Once something is stored, the answer has to say what, and what should be sent again.
-        if not begun:
-            raise
-        added = [Outcome(item.id, error=error) for item in good]
-    stored = iter(added)
-    return [item if isinstance(item, Outcome) else next(stored) for item in batch]
+    outcomes: list[Outcome] = []
+    end: Exception | None = None
+    async for batch in batches:
+        good = [item for item in batch if not isinstance(item, Outcome)]
+        added: list[Outcome] = []
+        if good and end is None:
+            try:
+                added = await service.add(kind, partial(prepare, service.collection, good))
+            except ENDING as error:
+                # Once something is stored, the answer has to say what, and what to send again.
+                if not outcomes:
+                    raise
+                end = error
+        if end is not None:
+            added = [Outcome(item.id, error=end) for item in good]
+        stored = iter(added)
+        outcomes += [item if isinstance(item, Outcome) else next(stored) for item in batch]
+    return outcomes
 
 
 def _response(outcomes: Sequence[Outcome]) -> BulkResponse:
