@@ -11,7 +11,7 @@ from service.collection import Collection
 from service.encode import encode_texts
 from service.errors import FieldProblem, InvalidFieldsError, NotFoundError
 from service.exchange import Relevance, Reranked, RerankQuery
-from service.fields import check_id, without_surrogates
+from service.fields import check_id, length_problem, without_surrogates
 from service.running import Running
 from service.vectors import (
     batch_size,
@@ -114,7 +114,8 @@ def _document(value: Any, pointer: str, longest: int) -> Document:
         raise InvalidFieldsError.one(inside, "expected a text")
     content = without_surrogates(content)
     if form == "text":
-        wrong = text_problem(content, longest)
+        # It is read as words, whatever it looks like.
+        wrong = length_problem(content, longest)
         if wrong is not None:
             raise InvalidFieldsError.one(inside, wrong)
     elif form != "image":

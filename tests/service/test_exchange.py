@@ -141,6 +141,7 @@ async def test_sentences_are_ordered_for_a_picture_and_for_a_sentence(
         ({"documents": [{"text": "a", "image_id": "b"}]}, "/documents/0", "one of text"),
         ({"documents": [{"url": "http://x"}]}, "/documents/0", "one of text"),
         ({"documents": [{"text": ""}]}, "/documents/0/text", "1 to 1,000"),
+        ({"documents": [{"text": data_url(1)}]}, "/documents/0/text", "1 to 1,000"),
         ({"documents": [{"text_id": "a/b"}]}, "/documents/0/text_id", "holds no"),
         ({"documents": [{"image": "***"}]}, "/documents/0/image", "not base64"),
         ({"documents": ["a", {"image_id": "b"}]}, "/documents", "all pictures, or all texts"),
