@@ -58,7 +58,7 @@ async def read_form(request: Request, file_field: str, max_files: int) -> AsyncI
     Raises UnsupportedTypeError, MalformedBodyError, or InvalidFieldsError for too many files.
     """
     content_type(request, *FORM_TYPES)
-    parser = MultiPartParser(
+    parser = _WholeForm(
         request.headers,
         request.stream(),
         max_files=max_files,
@@ -72,6 +72,9 @@ async def read_form(request: Request, file_field: str, max_files: int) -> AsyncI
             detail = f"at most {max_files} file{'s' if max_files > 1 else ''} in one request"
             raise InvalidFieldsError.one(f"/{file_field}", detail) from error
         raise MalformedBodyError(error.message) from error
+    except (UnicodeError, LookupError) as error:
+        detail = "the form's charset can't be used for its fields; leave it out for UTF-8"
+        raise MalformedBodyError(detail) from error
     try:
         yield form
     finally:
@@ -130,6 +133,24 @@ def documented(
     if json is not None:
         content[JSON_TYPES[0]] = {"schema": {"$ref": f"#/components/schemas/{json.__name__}"}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+class _WholeForm(MultiPartParser):
+    """Starlette's parser, which takes a form that was cut off for one that is over."""
+
+    _ended = False
+
+    def on_end(self) -> None:
+        """Called at the boundary that closes the form."""
+        self._ended = True
+
+    async def parse(self) -> FormData:
+        """The parts. Raises MultiPartException, also if the closing boundary is missing."""
+        form = await super().parse()
+        if not self._ended:
+            await form.close()
+            raise MultiPartException("the form ends before its closing boundary")
+        return form
 
 
 def _list_field(name: str, parts: Sequence[Any]) -> Any:

@@ -327,3 +327,34 @@ async def test_a_bulk_of_too_many_files_names_the_limit(settings: Settings) -> N
         response = await client.post("/images:bulk", files=files)
     assert response.status_code == 422
     assert response.json()["detail"] == "images: at most 2 files in one request"
+
+
+def form_parts() -> list[bytes]:
+    head = b'--x\r\ncontent-disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+    return [
+        head % (b"image", b'; filename="a.jpg"', jpeg(1)),
+        head % (b"metadata", b"", b'{"a": 1}'),
+    ]
+
+
+@pytest.mark.parametrize("end", [b"", b"--x", b"--x\r\n"])
+async def test_a_form_that_was_cut_off_is_refused_and_nothing_is_stored(
+    client: httpx.AsyncClient, end: bytes
+) -> None:
+    whole = b"".join(form_parts())
+    content = whole + end
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = await client.put("/images/a", content=content, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "the form ends before its closing boundary"
+    assert (await client.get("/images/a")).status_code == 404
+    ended = await client.put("/images/a", content=whole + b"--x--", headers=headers)
+    assert ended.status_code == 201
+
+
+async def test_a_charset_that_reads_no_field_is_refused(client: httpx.AsyncClient) -> None:
+    content = b"".join(form_parts()) + b"--x--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=x; charset=undefined"}
+    answer = await client.put("/images/a", content=content, headers=headers)
+    assert answer.status_code == 400
+    assert "charset" in answer.json()["detail"]
