@@ -132,7 +132,7 @@ def body_limit(path: str, content_type: str, settings: Settings) -> int:
     """The most bytes that the body of a request may have."""
     if path == "/images:bulk":
         return settings.max_bulk_body_bytes
-    if path in PICTURE_PATHS or content_type.startswith("multipart/"):
+    if path in PICTURE_PATHS or content_type.lower().startswith("multipart/"):
         return settings.max_body_bytes
     return settings.max_json_bytes
 
@@ -166,7 +166,13 @@ def _is_cross_site(headers: Headers, host: str) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != host
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc != host
+    except ValueError:
+        # No page of this service has an origin that can't be read.
+        return True
 
 
 def _refusal_in_words(scope: Scope, error: HTTPException) -> str:

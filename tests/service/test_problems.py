@@ -124,6 +124,7 @@ async def test_a_request_id_is_kept_and_a_strange_one_replaced(
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "http://localhost:9999"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site", "origin": "http://localhost:9999"}, 403),
         ({"host": "evil.example"}, 421),
