@@ -159,6 +159,12 @@ class Settings(BaseSettings):
     max_batch_queries: int = Field(
         256, ge=1, le=100_000, description="Searches of one batch request."
     )
+    max_batch_results: int = Field(
+        25_600,
+        ge=1,
+        description="Results that the searches of one batch request ask for together: the sum of "
+        "their `k`, ten times that of those with `explain`.",
+    )
     max_embedded_inputs: int = Field(
         1000, ge=1, le=100_000, description="Inputs of one request for embeddings."
     )

@@ -176,3 +176,21 @@ async def test_limits_are_settings(settings: Settings) -> None:
             response = await client.post(path, json=body)
             assert response.status_code == 422
             assert "at most" in response.json()["detail"] or "1 to 2" in response.json()["detail"]
+
+
+async def test_a_batch_asks_for_no_more_results_than_memory_has_room_for(
+    settings: Settings,
+) -> None:
+    async with client_of(settings.model_copy(update={"max_batch_results": 40})) as client:
+
+        async def ask(*options: dict[str, Any]) -> httpx.Response:
+            queries = [{"search": "text-to-text", "query": "a dog", **one} for one in options]
+            return await client.post("/search/batch", json={"queries": queries})
+
+        fits = await ask({"k": 29}, {"k": 1, "explain": True}, {"k": 5, "colour": "red"}, {"k": 1})
+        assert [one["status"] for one in fits.json()["items"]] == [200, 200, 422, 200]
+        refused = await ask({"k": 30}, {"k": 1, "explain": True}, {"k": 1})
+    assert refused.status_code == 422
+    [error] = refused.json()["errors"]
+    assert error["pointer"] == "/queries"
+    assert "at most 40 results together, not 41" in error["detail"]
