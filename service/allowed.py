@@ -16,4 +16,6 @@ def allowed_methods(scope: Scope, routes: Iterable[BaseRoute]) -> list[str]:
     for route in routes:
         if route.matches(asked)[0] is not Match.NONE:
             found.update(getattr(route, "methods", None) or ())
+    if "GET" in found:
+        found.add("HEAD")
     return sorted(found)

@@ -18,6 +18,7 @@ from service.allowed import allowed_methods
 from service.documentation import serve_documentation
 from service.errors import InvalidFieldsError
 from service.guard import Guard
+from service.head import Head
 from service.keys import Keyring, read_keyring
 from service.leaving import Leaving
 from service.middleware import Envelope, Gate, answer_http_exception, request_id_of
@@ -63,6 +64,7 @@ def create_app(
     serve_documentation(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     # The last one added is the outermost.
+    app.add_middleware(Head)
     app.add_middleware(Leaving)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Guard, keyring=read_keyring(settings) if keyring is None else keyring)

@@ -132,3 +132,11 @@ def test_a_body_that_says_it_is_too_large_is_not_read(server: Server) -> None:
         response = client.post("/texts", content=endless(), headers=headers)
         assert response.status_code == 413
         assert "8,388,608 bytes" in response.json()["detail"]
+
+
+def test_head_leaves_the_connection_as_it_was(server: Server) -> None:
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        for path in ("/healthz", "/", "/page/main.js", "/nowhere"):
+            head, whole = client.head(path), client.get(path)
+            assert (head.status_code, head.content) == (whole.status_code, b"")
+            assert head.headers["content-length"] == whole.headers["content-length"]

@@ -74,6 +74,7 @@ async def test_requests_are_counted_by_template_method_and_status(
     await client.get("/texts/third-id")
     await client.post("/search/text-to-image", json={"query": "unspeakable query"})
     await client.get("/page/main.js")
+    await client.head("/texts/first-id")
     text = (await client.get("/metrics")).text
     found = samples(text)
     assert requests(found, "/texts/{id}", "PUT", 201) == 2
@@ -81,6 +82,7 @@ async def test_requests_are_counted_by_template_method_and_status(
     assert requests(found, "/texts/{id}", "GET", 404) == 1
     assert requests(found, "/search/text-to-image", "POST", 200) == 1
     assert requests(found, "/page", "GET", 200) == 1
+    assert requests(found, "/texts/{id}", "HEAD", 200) == 1
     assert "-id" not in text
     assert "unspeakable" not in text
 

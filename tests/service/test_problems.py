@@ -21,10 +21,11 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/images", "GET, POST"),
-        ("/images/a", "DELETE, GET, PUT"),
+        ("/images", "GET, HEAD, POST"),
+        ("/images/a", "DELETE, GET, HEAD, PUT"),
         ("/texts/a/metadata", "PATCH"),
-        ("/stats", "GET"),
+        ("/stats", "GET, HEAD"),
+        ("/search/batch", "POST"),
     ],
 )
 async def test_a_refused_method_is_told_all_that_are_allowed(
@@ -64,6 +65,24 @@ async def test_refusals_have_one_shape(
     assert problem["detail"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/healthz", "/stats", "/images?limit=1", "/images/none", "/images?limit=no"),
+        *("/page/main.js", "/docs", "/openapi.json", "/search/batch", "/nowhere"),
+    ],
+)
+async def test_head_is_answered_as_get_without_the_body(
+    shared_client: httpx.AsyncClient, path: str
+) -> None:
+    whole = await shared_client.get(path)
+    head = await shared_client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    own = ("x-request-id", "content-length") if path == "/stats" else ("x-request-id",)
+    for name in {*whole.headers, *head.headers} - {*own}:
+        assert head.headers[name] == whole.headers[name], name
+
+
 async def test_wrong_parameters_are_named(shared_client: httpx.AsyncClient) -> None:
     problem = (await shared_client.get("/images?limit=501")).json()
     assert problem["errors"] == [
@@ -77,8 +96,8 @@ async def test_wrong_parameters_are_named(shared_client: httpx.AsyncClient) -> N
 
 async def test_a_refused_method_says_which_would_do(shared_client: httpx.AsyncClient) -> None:
     response = await shared_client.delete("/healthz")
-    assert response.headers["allow"] == "GET"
-    assert response.json()["detail"] == "/healthz answers GET, not DELETE"
+    assert response.headers["allow"] == "GET, HEAD"
+    assert response.json()["detail"] == "/healthz answers GET, HEAD, not DELETE"
 
 
 @pytest.mark.parametrize(
