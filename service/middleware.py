@@ -41,7 +41,11 @@ def request_id_of(scope: Scope) -> str:
 
 
 class Envelope:
-    """Gives each response its request id and security headers, and each failure an answer."""
+    """Gives each response its request id and security headers, and each failure an answer.
+
+    Answers are whole, as RFC 9110 allows (section 14.2): nothing here is large, and the framework
+    refuses a `Range` that it can't read in its own words.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -53,6 +57,7 @@ class Envelope:
         request_id = _taken_or_new(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
         about = {"request_id": request_id}
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -61,6 +66,7 @@ class Envelope:
                 started = True
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
+                del headers["Accept-Ranges"]
                 headers.setdefault("Content-Security-Policy", policy_for(scope["path"]))
                 for name, value in HEADERS.items():
                     headers[name] = value

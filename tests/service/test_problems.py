@@ -83,6 +83,17 @@ async def test_head_is_answered_as_get_without_the_body(
         assert head.headers[name] == whole.headers[name], name
 
 
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/openapi.json"])
+@pytest.mark.parametrize("asked", ["lines=0-9", "bytes=", "bytes=9-0", "bytes=99999999-"])
+async def test_a_part_of_a_file_is_answered_with_the_whole(
+    shared_client: httpx.AsyncClient, path: str, asked: str
+) -> None:
+    whole = await shared_client.get(path)
+    answer = await shared_client.get(path, headers={"range": asked})
+    assert (answer.status_code, answer.content) == (200, whole.content)
+    assert "accept-ranges" not in answer.headers
+
+
 async def test_wrong_parameters_are_named(shared_client: httpx.AsyncClient) -> None:
     problem = (await shared_client.get("/images?limit=501")).json()
     assert problem["errors"] == [
