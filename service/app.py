@@ -1,10 +1,8 @@
 """Wires the service: settings in, an ASGI application out. Holds no logic of its own."""
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
-from http import HTTPStatus
 from itertools import chain
 
 from fastapi import FastAPI, Request, Response
@@ -17,6 +15,7 @@ from service import openapi
 from service.allowed import allowed_methods
 from service.documentation import serve_documentation
 from service.errors import InvalidFieldsError
+from service.failures import note
 from service.guard import Guard
 from service.head import Head
 from service.keys import Keyring, read_keyring
@@ -28,8 +27,6 @@ from service.routes import exchange, images, operations, search, texts
 from service.running import Running, run
 from service.settings import Settings
 from service.watching import Watch
-
-log = logging.getLogger(__name__)
 
 # The framework's would put paths and queries, with the ids and filters in them, into spans.
 OWN_TELEMETRY = {"tracing": False, "metrics": False, "logs": False}
@@ -84,10 +81,9 @@ def create_app(
 
 
 async def _known_error(request: Request, error: Exception) -> Response:
-    problem = problem_of(error)
-    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s", error)
-    return respond(problem, request_id_of(request.scope), headers_of(error))
+    request_id = request_id_of(request.scope)
+    note(error, request.app.state.running.collection.metrics, request_id)
+    return respond(problem_of(error), request_id, headers_of(error))
 
 
 async def _wrong_parameters(request: Request, error: Exception) -> Response:

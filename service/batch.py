@@ -7,6 +7,7 @@ from typing import Any, get_args
 from service.answers import BatchOutcome
 from service.bodies import checked
 from service.errors import InvalidFieldsError
+from service.failures import note
 from service.problems import KNOWN, problem_of
 from service.queries import BatchQuery, Direction, PictureQuery, TextQuery
 from service.running import Running
@@ -54,6 +55,7 @@ async def _outcome(service: Running, index: int, search: Search | InvalidFieldsE
             raise search
         answer = await service.search(*search)
     except KNOWN as error:
+        note(error, service.collection.metrics)
         problem = problem_of(error)
         failed = BatchOutcome(index=index, status=problem.status, error=problem)
         return failed.model_dump_json().encode()

@@ -10,6 +10,7 @@ from model.errors import PictureError
 from service.bodies import checked
 from service.collection import Collection
 from service.errors import DuplicateError, InvalidFieldsError, OverloadedError
+from service.failures import note
 from service.fields import check_id, without_surrogates
 from service.ingest import NewPicture, NewText, Outcome, Prepared, prepare_pictures, prepare_texts
 from service.problems import problem_of
@@ -114,6 +115,7 @@ async def _add(
                 if not outcomes:
                     raise
                 end = error
+                note(error, service.collection.metrics)
         if end is not None:
             added = [Outcome(item.id, error=end) for item in good]
         stored = iter(added)

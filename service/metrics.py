@@ -5,12 +5,15 @@ query or anything else that a client chooses, so their number is bounded.
 """
 
 from collections.abc import Mapping
-from typing import get_args
+from http import HTTPStatus
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 
 from model.matcher import Kind
 from service.queries import Direction
+
+Refusal = Literal["full", "refused"]
 
 STAGES = ("encode", "search", "fetch", "rerank", "total")
 REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -33,6 +36,11 @@ class Metrics:
             "sightline_http_requests",
             "Requests that were answered, refused ones too. status 499: the client hung up.",
             by_request,
+            registry=self.registry,
+        )
+        self._failed = Counter(
+            "sightline_http_internal_errors",
+            "Requests that were answered with status 500; the log has each under its request id.",
             registry=self.registry,
         )
         self._request_seconds = Histogram(
@@ -88,6 +96,12 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self._refused_by_disk = Counter(
+            "sightline_storage_errors",
+            "Requests that the disk refused: full, or another reason; the log has its words.",
+            ("reason",),
+            registry=self.registry,
+        )
         # A rate needs a first value, so what can happen is there before it does.
         for direction in get_args(Direction):
             self._degraded.labels(direction)
@@ -98,6 +112,8 @@ class Metrics:
         for kind in get_args(Kind):
             self._encoded_together.labels(kind)
             self._damaged.labels(kind)
+        for reason in get_args(Refusal):
+            self._refused_by_disk.labels(reason)
 
     def request(self, route: str | None, method: str | None, status: int, seconds: float) -> None:
         """A request that was answered.
@@ -107,6 +123,8 @@ class Metrics:
         """
         labels = (route or "none", method or "other", str(status))
         self._requests.labels(*labels).inc()
+        # The series of a route, method and status begins with 1, of which no rate is made.
+        self._failed.inc(status == HTTPStatus.INTERNAL_SERVER_ERROR)
         self._request_seconds.labels(*labels).observe(seconds)
 
     def search(
@@ -131,6 +149,10 @@ class Metrics:
     def encoding(self, kind: Kind, items: int) -> None:
         """How many pictures or texts are encoded together."""
         self._encoded_together.labels(kind).observe(items)
+
+    def storage_error(self, reason: Refusal) -> None:
+        """A request, or a part of one, that the disk refused."""
+        self._refused_by_disk.labels(reason).inc()
 
     def damaged(self, kind: Kind) -> None:
         """An item that a search left out, since what is stored of it is damaged."""

@@ -142,6 +142,21 @@ async def test_every_metric_is_documented_with_its_labels(exposed: Labels) -> No
     assert documented == there
 
 
+@pytest.mark.anyio
+async def test_what_an_alert_compares_with_nothing_is_there_from_the_start(
+    client: httpx.AsyncClient,
+) -> None:
+    families = text_string_to_metric_families((await client.get("/metrics")).text)
+    zero = [one for family in families for one in family.samples if one.value == 0]
+    compared = [rule for rule in alerts() if re.search(r"(rate|increase)\(.*\) > 0$", rule["expr"])]
+    assert len(compared) >= 4
+    for rule in compared:
+        for selector in selectors(promql_parser.parse(rule["expr"])):
+            wanted = {one.name: one.value for one in selector.matchers.matchers}.items()
+            found = [one for one in zero if one.name == selector.name]
+            assert any(wanted <= one.labels.items() for one in found), rule["alert"]
+
+
 def test_panels_have_names_of_their_own_and_lie_beside_each_other() -> None:
     titles = [panel["title"] for panel in panels()]
     assert len(set(titles)) == len(titles)

@@ -83,3 +83,28 @@ async def test_a_bulk_of_which_nothing_was_stored_is_refused_whole(
     answer = await client.post("/images:bulk", files=files)
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:sightline:problem:storage"
+
+
+@pytest.mark.parametrize(("breaks", "reason"), [(fill_disk, "full"), (forbid_writing, "refused")])
+async def test_a_disk_that_refuses_is_logged_and_counted_from_the_first_time_on(
+    settings: Settings, caplog: pytest.LogCaptureFixture, breaks: Break, reason: str
+) -> None:
+    async with client_of(settings.model_copy(update={"encode_batch_texts": 2})) as client:
+        name = f'sightline_storage_errors_total{{reason="{reason}"}}'
+        assert f"{name} 0.0" in (await client.get("/metrics")).text
+        breaks(index_of(client))
+        id_ = {"x-request-id": "the-one"}
+        metadata = {"long": "x" * 15_000}
+        asked = {"text": "a dog", "metadata": metadata}
+        answer = await client.put("/texts/a", json=asked, headers=id_)
+        assert answer.status_code in (503, 507)
+        [line] = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert line.request_id == "the-one"  # type: ignore[attr-defined]
+        assert line.getMessage() == answer.json()["detail"]
+        # Nothing was stored of the first batch but what was wrong with it.
+        items = [{"id": "b"}, {"id": "c"}, *(large(n) for n in range(4))]
+        bulk = await client.post("/texts:bulk", json={"items": items})
+        assert bulk.status_code == 200
+        told = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert len(told) == 2, "once for all that a request can't store"
+        assert f"{name} 2.0" in (await client.get("/metrics")).text

@@ -393,3 +393,6 @@ async def test_a_damaged_item_costs_its_own_place_alone(
     [outcome] = batch.json()["items"]
     assert (outcome["status"], outcome["error"]["type"]) == (500, "urn:sightline:problem:damaged")
     assert repr(damaged) in outcome["error"]["detail"]
+    alone = await client.post("/search/image-to-image", json={"image_id": damaged})
+    assert alone.status_code == 500
+    assert "sightline_http_internal_errors_total 1.0" in (await client.get("/metrics")).text
