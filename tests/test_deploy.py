@@ -12,7 +12,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
+from service.keys import Key, digest_of, new_key
 from service.settings import Settings
+from tests.helpers import client_of
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -155,6 +157,21 @@ async def test_what_an_alert_compares_with_nothing_is_there_from_the_start(
             wanted = {one.name: one.value for one in selector.matchers.matchers}.items()
             found = [one for one in zero if one.name == selector.name]
             assert any(wanted <= one.labels.items() for one in found), rule["alert"]
+
+
+@pytest.mark.anyio
+async def test_prometheus_may_scrape_a_service_with_keys(settings: Settings) -> None:
+    text = (DEPLOY / "prometheus/prometheus.yaml").read_text(encoding="utf-8")
+    stanza = re.findall(r"^    # (authorization:\n(?:    #   .*\n)+)", text, re.MULTILINE)
+    authorization = yaml.safe_load(stanza[0].replace("    #", ""))["authorization"]
+    # Relative to the file that names it, in a folder that compose mounts.
+    assert "/" not in authorization["credentials_file"]
+    key = new_key()
+    entry = Key("prometheus", "read", digest_of(key.encode())).line
+    async with client_of(settings.model_copy(update={"keys": entry})) as client:
+        headers = {"authorization": f"{authorization['type']} {key}"}
+        assert (await client.get("/metrics")).status_code == 401
+        assert (await client.get("/metrics", headers=headers)).status_code == 200
 
 
 def test_panels_have_names_of_their_own_and_lie_beside_each_other() -> None:
