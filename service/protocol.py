@@ -5,24 +5,34 @@ request that has begun, and for a client that doesn't take its answer, so each c
 held for nothing; and it keeps headers of any length. Here a connection is closed when a window of
 time has passed and less than 16 KiB a second have moved in it, so a request of n bytes is over
 after the window and n / 16 KiB seconds; and when the head of a request is over 64 KiB.
+
+What is refused here reaches no application, so it gets its request id here, and is told of.
 """
 
 import asyncio
-import json
+import uuid
 from collections.abc import Callable
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.problems import MEDIA_TYPE, TYPE_PREFIX
+from service.schemas import Problem
 
 LEAST_BYTES_PER_S = 16 * 1024
 MAX_HEAD_BYTES = 64 * 1024
+HEAD_TOO_LONG = f"the headers are over the limit of {MAX_HEAD_BYTES:,} bytes"
 
 
-def limited_protocol(window_s: float) -> type[HttpToolsProtocol]:
-    """The protocol with a window of so many seconds."""
-    return type("LimitedProtocol", (_LimitedProtocol,), {"window_s": window_s})
+# Request id, status, bytes of the answer's body, and seconds since the request began.
+Tell = Callable[[str, int, int, float], None]
+
+
+def limited_protocol(window_s: float, tell: Tell) -> type[HttpToolsProtocol]:
+    """The protocol with a window of so many seconds. tell: learns of what is refused here."""
+    return type(
+        "LimitedProtocol", (_LimitedProtocol,), {"window_s": window_s, "tell": staticmethod(tell)}
+    )
 
 
 class _Watch:
@@ -59,14 +69,17 @@ class _Watch:
 
 class _LimitedProtocol(HttpToolsProtocol):
     window_s: float
+    tell: Tell
     # Before anything that could be one has come.
     url = b""
     _received = 0
     _in_head = False
     _head_began = 0
+    _began_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._began_s = self.loop.time()
         self._request = _Watch(self.window_s, lambda: self._received, self._end)
         # What waits to be sent shrinks as it is taken.
         left = transport.get_write_buffer_size
@@ -83,9 +96,7 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._request.start(self.loop)
         super().data_received(data)
         if self._in_head and self._received - self._head_began > MAX_HEAD_BYTES:
-            self._refuse(
-                431, "too-long", f"the headers are over the limit of {MAX_HEAD_BYTES:,} bytes"
-            )
+            self._refuse(431, "too-long", HEAD_TOO_LONG)
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what the parser can't read; it takes no URL that is longer than a head may be."""
@@ -98,6 +109,7 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._began_s = self.loop.time()
         # After another one in the same piece, which has stopped the watch.
         self._request.start(self.loop)
         self._expect_head()
@@ -138,20 +150,36 @@ class _LimitedProtocol(HttpToolsProtocol):
         if self.flow.read_paused or answering:
             # It is the service that hasn't read on, or that is busy with the request before.
             self._request.start(self.loop)
-        elif cycle is not None and cycle.response_started and cycle.more_body:
-            # Answered before its body was there; a second answer would be one too many.
-            self.transport.close()
         else:
             least = f"a request has to arrive at {LEAST_BYTES_PER_S:,} bytes a second or more"
             self._refuse(408, "too-slow", least)
 
     def _refuse(self, status: int, name: str, detail: str) -> None:
+        cycle = self.cycle
+        in_body = cycle is not None and cycle.more_body
+        if in_body and cycle.response_started:
+            # Answered before its body was there; a second answer would be one too many.
+            self.transport.close()
+            return
+        request_id = uuid.uuid4().hex
+        if in_body:
+            # The application has the request already, and tells of it when it sees this end.
+            request_id = cycle.scope["state"].setdefault("request_id", request_id)
+            cycle.scope["state"]["refused"] = status
         phrase = HTTPStatus(status).phrase
-        problem = {"type": TYPE_PREFIX + name, "title": phrase, "status": status, "detail": detail}
-        body = json.dumps(problem).encode()
+        problem = Problem(
+            type=TYPE_PREFIX + name,
+            title=phrase,
+            status=status,
+            detail=detail,
+            request_id=request_id,
+        )
+        body = problem.model_dump_json().encode()
         head = (
-            f"HTTP/1.1 {status} {phrase}\r\nconnection: close\r\n"
+            f"HTTP/1.1 {status} {phrase}\r\nconnection: close\r\nx-request-id: {request_id}\r\n"
             f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+        if not in_body:
+            self.tell(request_id, status, len(body), self.loop.time() - self._began_s)

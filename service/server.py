@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 import uvicorn
 
@@ -17,6 +18,7 @@ from service.keys import read_keyring
 from service.protocol import limited_protocol
 from service.running import run
 from service.settings import Settings
+from service.watching import tell_of_refused
 
 BACKLOG = 2048
 
@@ -43,7 +45,9 @@ def serve(settings: Settings, prepare: Callable[[Collection], None], announce: A
                 uvicorn.Config(
                     create_app(settings, nullcontext(running), keyring),
                     loop="uvloop",
-                    http=limited_protocol(settings.client_timeout_s),
+                    http=limited_protocol(
+                        settings.client_timeout_s, partial(tell_of_refused, running)
+                    ),
                     ws="none",
                     lifespan="on",
                     # Our own (access_log.py) knows routes and keys, and leaves out what was asked.

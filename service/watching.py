@@ -51,6 +51,8 @@ class Watch:
                 await self._app(scope, receive, send_and_note)
             finally:
                 took = time.perf_counter() - begun
+                # None where the client was gone, or where the server refused the rest of the body.
+                status = status or scope.get("state", {}).get("refused")
                 method = scope["method"] if scope["method"] in METHODS else None
                 route = scope.get("route") or self._route_of(asked)
                 template: str | None = getattr(route, "path", None)
@@ -63,3 +65,12 @@ class Watch:
     def _route_of(self, asked: Scope) -> BaseRoute | None:
         matches = (route for route in self._routes if route.matches(asked)[0] is not Match.NONE)
         return next(matches, None)
+
+
+def tell_of_refused(
+    running: Running, request_id: str, status: int, sent: int, seconds: float
+) -> None:
+    """Tells of a request that the server refused before it could be read. sent: bytes."""
+    scope = {"method": "-", "state": {"request_id": request_id}}
+    access_log.tell(scope, None, status, sent, seconds)
+    running.collection.metrics.request(None, None, status, seconds)

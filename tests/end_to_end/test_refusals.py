@@ -1,0 +1,103 @@
+"""What a real server refuses below the application: told, logged and counted as all else is."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from service.protocol import MAX_HEAD_BYTES
+from tests.helpers import Server, ServerStarter, wait_until
+
+PUT = b"PUT /texts/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A server that waits for one second, and its log."""
+
+    server: Server
+    log: Path
+
+    def lines(self, request_id: str) -> list[dict[str, Any]]:
+        """What the log tells of a request."""
+        lines = map(json.loads, self.log.read_text("utf-8").splitlines())
+        return [line for line in lines if line.get("request_id") == request_id]
+
+    def counted(self, route: str, method: str, status: int) -> float:
+        """How many such requests were counted."""
+        labels = f'{{method="{method}",route="{route}",status="{status}"}}'
+        text = httpx.get(f"{self.server.url}/metrics").text
+        found = re.search(rf"^sightline_http_requests_total{re.escape(labels)} (.*)$", text, re.M)
+        return float(found[1]) if found else 0
+
+
+@pytest.fixture(scope="module")
+def logged(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
+    folder = tmp_path_factory.mktemp("logged")
+    starter = ServerStarter(toy_bundle, folder / "data")
+    with (folder / "log").open("w") as log:
+        server = starter(stderr=log, SIGHTLINE_CLIENT_TIMEOUT_S="1", SIGHTLINE_LOG_FORMAT="json")
+        yield Logged(server, folder / "log")
+        starter.close()
+
+
+def answers(server: Server, sent: bytes) -> bytes:
+    """What comes until the server closes."""
+    address = urlsplit(server.url)
+    with closing(socket.create_connection((address.hostname, address.port), 20)) as connection:
+        connection.sendall(sent)
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+    return found
+
+
+def id_of(answer: bytes, status: int) -> str:
+    """The request id of a refusal, which its head and its body name."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    problem = json.loads(body)
+    found = re.search(rb"(?mi)^x-request-id: ([0-9a-f]{32})\r?$", head)
+    assert found is not None
+    assert problem["request_id"] == found[1].decode()
+    assert problem["status"] == status
+    return found[1].decode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x16\x03\x01 hello\r\n\r\n", 400),
+        (b"GET http:// HTTP/1.1\r\n\r\n", 400),
+        (b"GET /healthz", 408),
+        (b"GET /tags?kind=".ljust(MAX_HEAD_BYTES + 100, b"x") + b" HTTP/1.1\r\n\r\n", 414),
+    ],
+    ids=["no HTTP", "no URL", "no end", "long URL"],
+)
+def test_a_refused_head_has_an_id_a_line_and_a_count(
+    logged: Logged, sent: bytes, status: int
+) -> None:
+    before = logged.counted("none", "other", status)
+    id_ = id_of(answers(logged.server, sent), status)
+    wait_until(lambda: bool(logged.lines(id_)), 10)
+    [line] = logged.lines(id_)
+    assert (line["logger"], line["route"], line["status"]) == ("sightline.access", None, status)
+    assert logged.counted("none", "other", status) == before + 1
+
+
+def test_a_refused_body_is_told_of_once_and_where_it_was_going(logged: Logged) -> None:
+    elsewhere = logged.counted("none", "other", 408)
+    id_ = id_of(answers(logged.server, PUT + b"Content-Length: 5000\r\n\r\n{"), 408)
+    wait_until(lambda: logged.counted("/texts/{id}", "PUT", 408) == 1, 10)
+    assert logged.counted("/texts/{id}", "PUT", 499) == 0
+    assert logged.counted("none", "other", 408) == elsewhere
+    access = [line for line in logged.lines(id_) if line["logger"] == "sightline.access"]
+    assert [(line["route"], line["status"]) for line in access] == [("/texts/{id}", 408)]
