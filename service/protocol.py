@@ -104,6 +104,8 @@ class _LimitedProtocol(HttpToolsProtocol):
             self._refuse(
                 414, "too-long", f"the URL has {len(self.url):,} bytes, too many for a request"
             )
+        elif self._head_bytes() > MAX_HEAD_BYTES:
+            self._refuse(431, "too-long", HEAD_TOO_LONG)
         else:
             self._refuse(400, "no-http", "this is no HTTP/1.1, or its URL is none")
 
@@ -115,7 +117,10 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._expect_head()
 
     def on_headers_complete(self) -> None:
+        """Raises ValueError for a head that is too long; the parser then gives up the request."""
         self._in_head = False
+        if self._head_bytes() > MAX_HEAD_BYTES:
+            raise ValueError(HEAD_TOO_LONG)
         super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
@@ -153,6 +158,10 @@ class _LimitedProtocol(HttpToolsProtocol):
         else:
             least = f"a request has to arrive at {LEAST_BYTES_PER_S:,} bytes a second or more"
             self._refuse(408, "too-slow", least)
+
+    def _head_bytes(self) -> int:
+        # As in the request, with ": " and the end of the line.
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers or ())
 
     def _refuse(self, status: int, name: str, detail: str) -> None:
         cycle = self.cycle

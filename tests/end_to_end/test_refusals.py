@@ -16,6 +16,7 @@ import pytest
 from service.protocol import MAX_HEAD_BYTES
 from tests.helpers import Server, ServerStarter, wait_until
 
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 PUT = b"PUT /texts/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
@@ -79,8 +80,10 @@ def id_of(answer: bytes, status: int) -> str:
         (b"GET http:// HTTP/1.1\r\n\r\n", 400),
         (b"GET /healthz", 408),
         (b"GET /tags?kind=".ljust(MAX_HEAD_BYTES + 100, b"x") + b" HTTP/1.1\r\n\r\n", 414),
+        (GET + b"X-Long: ".ljust(MAX_HEAD_BYTES, b"x") + b"\r\n\r\n", 431),
+        (GET + b"X-Header: x\r\n" * 5100 + b"\r\n", 431),
     ],
-    ids=["no HTTP", "no URL", "no end", "long URL"],
+    ids=["no HTTP", "no URL", "no end", "long URL", "one long header", "many headers"],
 )
 def test_a_refused_head_has_an_id_a_line_and_a_count(
     logged: Logged, sent: bytes, status: int
@@ -91,6 +94,12 @@ def test_a_refused_head_has_an_id_a_line_and_a_count(
     [line] = logged.lines(id_)
     assert (line["logger"], line["route"], line["status"]) == ("sightline.access", None, status)
     assert logged.counted("none", "other", status) == before + 1
+
+
+def test_a_head_within_the_limit_is_read(logged: Logged) -> None:
+    head = GET + b"X-Long: ".ljust(MAX_HEAD_BYTES - len(GET) - 4, b"x") + b"\r\n\r\n"
+    assert len(head) == MAX_HEAD_BYTES
+    assert answers(logged.server, head).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_refused_body_is_told_of_once_and_where_it_was_going(logged: Logged) -> None:
