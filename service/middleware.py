@@ -5,6 +5,7 @@ security headers, the last resort for errors), `Guard` of guard.py (keys), `Gate
 sites, body size).
 """
 
+import asyncio
 import logging
 import re
 import uuid
@@ -17,10 +18,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from index.errors import ClosedError
 from service.access_log import route_of
 from service.errors import BodyTooLargeError, CrossSiteError, OtherHostError, ServiceError
 from service.policies import HEADERS, policy_for
 from service.problems import problem_of, problem_of_status, respond
+from service.running import Running
 from service.settings import Settings, is_loopback
 
 log = logging.getLogger("sightline.http")
@@ -76,6 +79,12 @@ class Envelope:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             log.info("%s: the client hung up", _name_of_route(scope), extra=about)
+        except asyncio.CancelledError:
+            # Of a server that stops, after the time that it gives to what is running.
+            if started or not _is_stopping(scope):
+                raise
+            error = ClosedError("the service stopped before the request was done")
+            await respond(problem_of(error), request_id)(scope, receive, send_with_headers)
         except Exception as error:
             if started:
                 raise
@@ -150,6 +159,11 @@ def answer_http_exception(scope: Scope, error: HTTPException) -> Response:
     else:
         problem = problem_of_status(error.status_code, _refusal_in_words(scope, error))
     return respond(problem, request_id_of(scope), error.headers)
+
+
+def _is_stopping(scope: Scope) -> bool:
+    running: Running | None = getattr(scope["app"].state, "running", None)
+    return running is not None and running.drain.begun
 
 
 def _name_of_route(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -110,3 +111,29 @@ def test_a_refused_body_is_told_of_once_and_where_it_was_going(logged: Logged) -
     assert logged.counted("none", "other", 408) == elsewhere
     access = [line for line in logged.lines(id_) if line["logger"] == "sightline.access"]
     assert [(line["route"], line["status"]) for line in access] == [("/texts/{id}", 408)]
+
+
+def test_an_upload_that_a_stop_cuts_short_is_told_so(
+    start_server: ServerStarter, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w") as log:
+        server = start_server(stderr=log, SIGHTLINE_SHUTDOWN_GRACE_S="1")
+        address = urlsplit(server.url)
+        with closing(socket.create_connection((address.hostname, address.port), 20)) as connection:
+            connection.sendall(PUT + b"Expect: 100-continue\r\nContent-Length: 5000\r\n\r\n")
+            # Sent when the application asks for the body.
+            assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+            connection.sendall(b'{"text": ')
+            server.process.send_signal(signal.SIGTERM)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        assert server.process.wait(30) == 0
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    problem = json.loads(body)
+    assert problem["type"] == "urn:sightline:problem:closing"
+    assert f"x-request-id: {problem['request_id']}".encode() in head.lower()
+    told = (tmp_path / "log").read_text("utf-8")
+    assert "Traceback" not in told
+    assert "PUT /texts/{id} 503" in told
