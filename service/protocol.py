@@ -6,7 +6,7 @@ held for nothing; and it keeps headers of any length. Here a connection is close
 time has passed and less than 16 KiB a second have moved in it, so a request of n bytes is over
 after the window and n / 16 KiB seconds; and when the head of a request is over 64 KiB.
 
-What is refused here reaches no application, so it gets its request id here, and is told of.
+What is refused before an application has it gets its request id here, and is told of.
 """
 
 import asyncio
@@ -22,7 +22,6 @@ from service.schemas import Problem
 LEAST_BYTES_PER_S = 16 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_TOO_LONG = f"the headers are over the limit of {MAX_HEAD_BYTES:,} bytes"
-
 
 # Request id, status, bytes of the answer's body, and seconds since the request began.
 Tell = Callable[[str, int, int, float], None]
@@ -164,6 +163,9 @@ class _LimitedProtocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers or ())
 
     def _refuse(self, status: int, name: str, detail: str) -> None:
+        if self.transport.is_closing():
+            # A piece can be wrong in two ways; the first was told.
+            return
         cycle = self.cycle
         in_body = cycle is not None and cycle.more_body
         if in_body and cycle.response_started:

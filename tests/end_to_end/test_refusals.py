@@ -1,5 +1,6 @@
 """What a real server refuses below the application: told, logged and counted as all else is."""
 
+import contextlib
 import json
 import re
 import signal
@@ -62,6 +63,13 @@ def answers(server: Server, sent: bytes) -> bytes:
     return found
 
 
+def unread(server: Server) -> int:
+    """Bytes that the server hasn't read yet, from Linux's table of TCP sockets."""
+    port = f"{urlsplit(server.url).port:04X}"
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].partition(":")[2], 16) for row in rows if row[1].endswith(f":{port}"))
+
+
 def id_of(answer: bytes, status: int) -> str:
     """The request id of a refusal, which its head and its body name."""
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -95,6 +103,21 @@ def test_a_refused_head_has_an_id_a_line_and_a_count(
     [line] = logged.lines(id_)
     assert (line["logger"], line["route"], line["status"]) == ("sightline.access", None, status)
     assert logged.counted("none", "other", status) == before + 1
+
+
+def test_a_head_that_is_wrong_twice_is_refused_once(logged: Logged) -> None:
+    before = {status: logged.counted("none", "other", status) for status in (400, 431)}
+    address = urlsplit(logged.server.url)
+    with closing(socket.create_connection((address.hostname, address.port), 20)) as connection:
+        # The name of the third header is none, and with it the head is too long.
+        for piece in (GET, b"X-Long: ".ljust(40_000, b"x"), b"\r\n\x00\r\n".ljust(40_000, b"x")):
+            connection.sendall(piece)
+            wait_until(lambda: unread(logged.server) == 0, 10)
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(65536):
+                pass
+    after = {status: logged.counted("none", "other", status) for status in (400, 431)}
+    assert sum(after.values()) == sum(before.values()) + 1
 
 
 def test_a_head_within_the_limit_is_read(logged: Logged) -> None:
