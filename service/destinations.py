@@ -14,6 +14,8 @@ from sightline_client.errors import ForbiddenError, NotFoundError, UnauthorizedE
 class OpenCollection:
     """A folder that this process has open. Encoding runs in parallel, writing one at a time."""
 
+    finishes = True  # it is closed afterwards
+
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._writing = threading.Lock()
@@ -39,6 +41,7 @@ class RunningService:
 
     workers = 4
     batch = 1
+    finishes = False
 
     def __init__(self, client: Client) -> None:
         self._client = client

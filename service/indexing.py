@@ -4,9 +4,11 @@ Pictures go in under the SHA-256 of their file. A run that was stopped is simply
 what is stored is recognised, what isn't is added.
 """
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,10 +49,14 @@ class Report:
 
 
 class Destination(Protocol):
-    """Where pictures go: a folder that this process has open, or a running service."""
+    """Where pictures go: a folder that this process has open, or a running service.
+
+    finishes: whether a run that is stopped has to wait for the batches that are being added.
+    """
 
     workers: int
     batch: int
+    finishes: bool
 
     def add(self, named: Sequence[tuple[str, NewPicture]]) -> list[Added]:
         """Stores pictures with their captions; called from several threads at once."""
@@ -65,8 +71,7 @@ def index_photos(
 ) -> Report:
     """Adds every photo that can be read; one that can't is in the report, not a stop.
 
-    Batches are worked on by several threads; never more of them are in memory than there are
-    threads, and one more.
+    Batches are worked on by several threads, each with one in memory.
     """
     report = Report(len(photos))
     if captions is not None:
@@ -74,32 +79,49 @@ def index_photos(
         report.errors += captions.errors
     size = destination.batch
     batches = (photos[start : start + size] for start in range(0, len(photos), size))
-    with ThreadPoolExecutor(destination.workers) as threads:
-        try:
-            for added in _in_parallel(threads, destination, batches, captions):
-                for one in added:
-                    report.note(one)
-                advance(report.counts.total(), len(photos))
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
+    with closing(_in_parallel(destination, batches, captions)) as outcomes:
+        for added in outcomes:
+            for one in added:
+                report.note(one)
+            advance(report.counts.total(), len(photos))
     return report
 
 
 def _in_parallel(
-    threads: ThreadPoolExecutor,
     destination: Destination,
     batches: Iterator[Sequence[PhotoFile]],
     captions: CaptionFile | None,
-) -> Iterator[list[Added]]:
+) -> Generator[list[Added]]:
     running: set[Future[list[Added]]] = set()
-    for batch in batches:
-        running.add(threads.submit(_add, destination, batch, captions))
-        if len(running) > destination.workers:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    for future in running:
-        yield future.result()
+    try:
+        for batch in batches:
+            running.add(_begun(destination, batch, captions))
+            if len(running) == destination.workers:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        for future in running:
+            yield future.result()
+    except BaseException:
+        if destination.finishes:
+            wait(running)
+        raise
+
+
+def _begun(
+    destination: Destination, batch: Sequence[PhotoFile], captions: CaptionFile | None
+) -> Future[list[Added]]:
+    future: Future[list[Added]] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(_add(destination, batch, captions))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
+            future.set_exception(error)
+
+    # A pool's threads are waited for when the process ends, and one that waits for a service may
+    # take minutes.
+    threading.Thread(target=work, name="index", daemon=True).start()
+    return future
 
 
 def _add(
