@@ -14,6 +14,7 @@ from sightline_client.collection import NewImage, NewText
 from sightline_client.errors import (
     ProblemError,
     SightlineError,
+    TimedOutError,
     UnexpectedAnswerError,
     UnreachableError,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "ProblemError",
     "Retry",
     "SightlineError",
+    "TimedOutError",
     "UnexpectedAnswerError",
     "UnreachableError",
     "data_url",

@@ -11,7 +11,7 @@ from sightline_client.binding import awaiting, awaiting_items, awaiting_pages
 from sightline_client.call import Call
 from sightline_client.errors import SightlineError, UnreachableError, transport_error
 from sightline_client.retry import Patience, Retry
-from sightline_client.settings import RETRY, TIMEOUT_S, URL, http_settings
+from sightline_client.settings import RETRY, TIMEOUT_S, URL, http_settings, timeout_of
 
 T = TypeVar("T")
 
@@ -34,6 +34,7 @@ class AsyncClient:
     ) -> None:
         self.url = url.rstrip("/")
         self._retry = retry
+        self._timeout_s = timeout_s
         self._http = httpx.AsyncClient(
             **http_settings(url, api_key, timeout_s), transport=transport
         )
@@ -55,7 +56,7 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """The answer of a call, sent again as long as that is worth it."""
-        patience = Patience(self._retry, call.repeatable)
+        patience = Patience(self._retry, call)
         while True:
             try:
                 return call.answer(await self._response(call))
@@ -65,7 +66,9 @@ class AsyncClient:
 
     async def _response(self, call: Call[T]) -> httpx.Response:
         try:
-            return await self._http.request(**call.arguments)
+            return await self._http.request(
+                **call.arguments, timeout=timeout_of(call, self._timeout_s)
+            )
         except httpx.TransportError as error:
             raise transport_error(self.url, error) from error
         except (httpx.InvalidURL, httpx.RequestError) as error:

@@ -26,6 +26,7 @@ class Call(Generic[T]):
 
     params: of the URL. json: the body as JSON. form, files: the body as a form, whose values are
     JSON in words. repeatable: whether it may be sent again when it may have been carried out.
+    items: how many pictures, texts or searches the answer waits for.
     """
 
     method: Method
@@ -36,6 +37,12 @@ class Call(Generic[T]):
     form: Mapping[str, str] | None = None
     files: Sequence[FilePart] | None = None
     repeatable: bool = True
+    items: int = 1
+
+    @property
+    def computes(self) -> bool:
+        """Whether the service has more to do than to read."""
+        return self.method != "GET"
 
     @property
     def arguments(self) -> dict[str, Any]:

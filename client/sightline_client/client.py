@@ -11,7 +11,7 @@ from sightline_client.binding import waiting, waiting_items, waiting_pages
 from sightline_client.call import Call
 from sightline_client.errors import SightlineError, UnreachableError, transport_error
 from sightline_client.retry import Patience, Retry
-from sightline_client.settings import RETRY, TIMEOUT_S, URL, http_settings
+from sightline_client.settings import RETRY, TIMEOUT_S, URL, http_settings, timeout_of
 
 T = TypeVar("T")
 
@@ -20,8 +20,9 @@ class Client:
     """A service at a URL. May be used from several threads; close it, or use it in a `with`.
 
     url: where the service answers. api_key: sent as `Authorization: Bearer`. timeout_s: of each
-    step of a request: connecting, sending, waiting for a byte. retry: what is sent again, and how
-    often. transport: how httpx sends, for tests and proxies.
+    step of a request: connecting, sending, waiting for a byte. The answer to many items is waited
+    for two seconds longer with each. retry: what is sent again, and how often. transport: how httpx
+    sends, for tests and proxies.
 
     The options of searches are told at `sightline_client.searches.Options`. Methods raise what
     `sightline_client.errors` lists, and OSError for a picture that can't be read.
@@ -38,6 +39,7 @@ class Client:
     ) -> None:
         self.url = url.rstrip("/")
         self._retry = retry
+        self._timeout_s = timeout_s
         self._http = httpx.Client(**http_settings(url, api_key, timeout_s), transport=transport)
 
     def __enter__(self) -> Self:
@@ -57,7 +59,7 @@ class Client:
 
     def send(self, call: Call[T]) -> T:
         """The answer of a call, sent again as long as that is worth it."""
-        patience = Patience(self._retry, call.repeatable)
+        patience = Patience(self._retry, call)
         while True:
             try:
                 return call.answer(self._response(call))
@@ -67,7 +69,7 @@ class Client:
 
     def _response(self, call: Call[T]) -> httpx.Response:
         try:
-            return self._http.request(**call.arguments)
+            return self._http.request(**call.arguments, timeout=timeout_of(call, self._timeout_s))
         except httpx.TransportError as error:
             raise transport_error(self.url, error) from error
         except (httpx.InvalidURL, httpx.RequestError) as error:

@@ -70,6 +70,7 @@ def bulk_images(images: Sequence[NewImage]) -> Call[BulkResponse]:
         model_reader(BulkResponse),
         form={"items": json.dumps(items)},
         files=[("images", upload.part) for upload in uploads],
+        items=len(uploads),
     )
 
 
@@ -113,7 +114,13 @@ def post_text(text: str, *, metadata: Metadata | None = None) -> Call[Stored]:
 def bulk_texts(texts: Sequence[NewText]) -> Call[BulkResponse]:
     """Stores many sentences; one that is wrong doesn't fail the rest."""
     items = [given({"id": new.id, "text": new.text, "metadata": new.metadata}) for new in texts]
-    return Call("POST", "/texts:bulk", model_reader(BulkResponse), json={"items": items})
+    return Call(
+        "POST",
+        "/texts:bulk",
+        model_reader(BulkResponse),
+        json={"items": items},
+        items=len(items),
+    )
 
 
 def get_text(id: str) -> Call[Item]:

@@ -1,7 +1,8 @@
 """Everything that this package raises of its own.
 
 SightlineError
-├── UnreachableError          no answer came: no connection, a timeout, a connection that broke
+├── UnreachableError          no answer came: no connection, or one that broke
+│   └── TimedOutError             no answer came in time; the service may still be at work on it
 ├── UnexpectedAnswerError     an answer that isn't one of this API; is the URL right?
 └── ProblemError              the service refused, and says why (RFC 9457)
     ├── MalformedBodyError        400
@@ -37,6 +38,10 @@ class UnreachableError(SightlineError):
     def __init__(self, message: str, *, maybe_done: bool) -> None:
         super().__init__(message)
         self.maybe_done = maybe_done
+
+
+class TimedOutError(UnreachableError):
+    """No answer came in time. The service may still be at work on the request."""
 
 
 class UnexpectedAnswerError(SightlineError):
@@ -134,6 +139,8 @@ def problem_error(response: httpx.Response) -> ProblemError:
 
 def transport_error(url: str, error: httpx.TransportError) -> UnreachableError:
     """The error of a request that no answer came to."""
+    if isinstance(error, httpx.ReadTimeout):
+        return TimedOutError(f"{url}: no answer came in time", maybe_done=True)
     words = str(error) or type(error).__name__
     return UnreachableError(f"{url}: {words}", maybe_done=not isinstance(error, NOT_SENT))
 

@@ -26,7 +26,13 @@ def embeddings(
         "dimensions": dimensions,
         "user": user,
     }
-    return Call("POST", "/v1/embeddings", model_reader(Embeddings), json=without_none(body))
+    return Call(
+        "POST",
+        "/v1/embeddings",
+        model_reader(Embeddings),
+        json=without_none(body),
+        items=1 if isinstance(input, str) else len(input),
+    )
 
 
 def rerank(
@@ -45,4 +51,10 @@ def rerank(
         "return_documents": return_documents,
         "model": model,
     }
-    return Call("POST", "/rerank", model_reader(Reranked), json=without_none(body))
+    return Call(
+        "POST",
+        "/rerank",
+        model_reader(Reranked),
+        json=without_none(body),
+        items=1 + len(documents),
+    )

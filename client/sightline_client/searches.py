@@ -86,7 +86,13 @@ def image_to_image(
 def batch(searches: Sequence[Search]) -> Call[BatchResponse]:
     """Many searches in one request, each with its own answer or problem."""
     queries = [search.entry for search in searches]
-    return Call("POST", "/search/batch", model_reader(BatchResponse), json={"queries": queries})
+    return Call(
+        "POST",
+        "/search/batch",
+        model_reader(BatchResponse),
+        json={"queries": queries},
+        items=len(queries),
+    )
 
 
 def _for_picture(
