@@ -3,7 +3,7 @@
 A call knows nothing of connections. `Client` and `AsyncClient` send the same calls.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar
 from urllib.parse import quote
@@ -111,6 +111,13 @@ def item_path(kind: Literal["images", "texts"], id: str, below: str = "") -> str
     if id in ("", ".", "..") or "/" in id:
         raise ValueError(f'an id isn\'t empty, "." or "..", and holds no "/", unlike {id!r}')
     return f"/{kind}/{quote(id, safe='')}{below}"
+
+
+def listed(name: str, values: Iterable[T]) -> list[T]:
+    """Values as JSON has them. Raises TypeError for a text, which would fall into its letters."""
+    if isinstance(values, str):
+        raise TypeError(f"{name} is a list of texts, not one text")
+    return list(values)
 
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from sightline_client.answers import BulkResponse, Item, Kind, Page, Stored, Tags
-from sightline_client.call import Call, item_path, model_reader, read_bytes, read_nothing
+from sightline_client.call import Call, item_path, listed, model_reader, read_bytes, read_nothing
 from sightline_client.call import without_none as given
 from sightline_client.picture import PictureSource, Upload, upload_of
 
@@ -157,7 +157,8 @@ def _store_image(
     metadata: Metadata | None,
     captions: Sequence[str] | None,
 ) -> Call[Stored]:
-    fields = given({"metadata": metadata, "captions": captions and list(captions)})
+    sentences = None if captions is None else listed("captions", captions)
+    fields = given({"metadata": metadata, "captions": sentences})
     return Call(
         method,
         path,

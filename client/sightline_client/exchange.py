@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from sightline_client.answers import Embeddings, Reranked
-from sightline_client.call import Call, model_reader, without_none
+from sightline_client.call import Call, listed, model_reader, without_none
 
 Document = str | Mapping[str, str]
 """A text, a `data:` URL, or an object with one of `text`, `image`, `image_id` and `text_id`."""
@@ -46,7 +46,7 @@ def rerank(
     """Documents in order for a query; they are all pictures, or all texts."""
     body = {
         "query": query,
-        "documents": list(documents),
+        "documents": listed("documents", documents),
         "top_n": top_n,
         "return_documents": return_documents,
         "model": model,

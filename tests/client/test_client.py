@@ -1,10 +1,14 @@
 """The Python client against a real server process, and in one process with the application."""
 
+import copy
 import io
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from service.settings import Settings
@@ -88,6 +92,15 @@ def test_pictures_come_as_paths_bytes_and_files(client: Client, tmp_path: Path) 
     assert named.items[2].error is not None
     with path.open() as words, pytest.raises(TypeError, match="opened for bytes"):
         client.post_image(words)  # type: ignore[arg-type]
+
+
+def test_one_text_is_not_taken_for_a_list_of_letters(client: Client) -> None:
+    with pytest.raises(TypeError, match="captions is a list of texts"):
+        client.put_image("a", jpeg(1), captions="dog")
+    with pytest.raises(TypeError, match="documents is a list of texts"):
+        client.rerank("a dog", "dog")
+    client.put_image("a", jpeg(1), captions=np.array(["a dog", "a wolf"]))
+    assert [client.get_text(f"a-{n}").text for n in range(2)] == ["a dog", "a wolf"]
 
 
 def test_items_are_read_changed_and_deleted(client: Client) -> None:
@@ -258,6 +271,23 @@ def test_refusals_of_others_are_told_too(
     assert type(refused.value) is kind
     assert (refused.value.status, refused.value.request_id) == (status, "r1")
     assert f"answered {status}" in refused.value.detail
+
+
+def pickled(error: Exception) -> Any:
+    return pickle.loads(pickle.dumps(error))  # noqa: S301 - it is our own
+
+
+@pytest.mark.parametrize("again", [copy.copy, pickled])
+def test_errors_come_back_from_other_processes(
+    client: Client, again: Callable[[Exception], Exception]
+) -> None:
+    with pytest.raises(errors.NotFoundError) as missing:
+        client.get_image("nothing")
+    with Client("http://127.0.0.1:1", retry=QUICK) as asking, pytest.raises(UnreachableError) as no:
+        asking.health()
+    for error in (missing.value, no.value, UnexpectedAnswerError("what")):
+        came = again(error)
+        assert (type(came), str(came), vars(came)) == (type(error), str(error), vars(error))
 
 
 def test_what_is_no_answer_of_this_api_says_so(scripted: Scripted) -> None:
