@@ -21,6 +21,7 @@ SightlineError
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import httpx
 from pydantic import ValidationError
@@ -29,7 +30,11 @@ from sightline_client.answers import BadField, Problem
 
 
 class SightlineError(Exception):
-    """Base of what this package raises."""
+    """Base of what this package raises; each can be pickled, for pools of processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default the class is called with the message alone, and these take more.
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
 class UnreachableError(SightlineError):
