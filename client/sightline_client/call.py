@@ -3,6 +3,7 @@
 A call knows nothing of connections. `Client` and `AsyncClient` send the same calls.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -17,6 +18,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 Method = Literal["GET", "PUT", "POST", "PATCH", "DELETE"]
+SURROGATES = re.compile("[\ud800-\udfff]")
 FilePart = tuple[str, tuple[str, bytes]]
 
 
@@ -50,10 +52,10 @@ class Call(Generic[T]):
         return {
             "method": self.method,
             "url": self.path,
-            "params": self.params,
-            "json": self.json,
-            "data": self.form,
-            "files": self.files,
+            "params": encodable(self.params),
+            "json": encodable(self.json),
+            "data": encodable(self.form),
+            "files": encodable(self.files),
         }
 
     def answer(self, response: httpx.Response) -> T:
@@ -100,6 +102,27 @@ def read_nothing(response: httpx.Response) -> None:
     """For answers without a body."""
 
 
+def encodable(value: Any) -> Any:
+    r"""A value in whose texts U+FFFD stands for what UTF-8 can't hold, as the service reads them.
+
+    Such halves of characters come from texts that were cut, and from names of files in another
+    encoding.
+
+    >>> encodable({"text": "cut \ud83d"}) == {"text": "cut \ufffd"}
+    True
+    """
+    match value:
+        case str():
+            return value if value.isascii() else SURROGATES.sub("\ufffd", value)
+        case Mapping():
+            return {encodable(name): encodable(below) for name, below in value.items()}
+        case list():
+            return [encodable(each) for each in value]
+        case tuple():
+            return tuple(encodable(each) for each in value)
+    return value
+
+
 def item_path(kind: Literal["images", "texts"], id: str, below: str = "") -> str:
     """The path of an item.
 
@@ -108,6 +131,8 @@ def item_path(kind: Literal["images", "texts"], id: str, below: str = "") -> str
 
     Raises ValueError for an id that no path can hold.
     """
+    if SURROGATES.search(id):
+        raise ValueError(f"an id is valid UTF-8, unlike {id!r}")
     if id in ("", ".", "..") or "/" in id:
         raise ValueError(f'an id isn\'t empty, "." or "..", and holds no "/", unlike {id!r}')
     return f"/{kind}/{quote(id, safe='')}{below}"

@@ -168,10 +168,9 @@ def _store_image(
     )
 
 
-def _bulk_id(new: NewImage, upload: Upload) -> str | None:
-    if new.id is not None or PurePath(upload.name).stem:
-        return new.id
-    return upload.hash
+def _bulk_id(new: NewImage, upload: Upload) -> str:
+    # The service could take it from the form, which spells some characters in another way.
+    return new.id if new.id is not None else PurePath(upload.name).stem or upload.hash
 
 
 def _list(path: str, cursor: str | None, limit: int | None) -> Call[Page]:

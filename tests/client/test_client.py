@@ -2,6 +2,7 @@
 
 import copy
 import io
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,6 +93,36 @@ def test_pictures_come_as_paths_bytes_and_files(client: Client, tmp_path: Path) 
     assert named.items[2].error is not None
     with path.open() as words, pytest.raises(TypeError, match="opened for bytes"):
         client.post_image(words)  # type: ignore[arg-type]
+
+
+def test_a_picture_is_stored_under_its_files_name_whatever_it_holds(
+    client: Client, tmp_path: Path
+) -> None:
+    names = ['say "hi".jpg', "back\\slash.jpg", "100%22.jpg", "ünï.tar.gz"]
+    for name in names:
+        (tmp_path / name).write_bytes(jpeg(9))
+    stored = client.bulk_images([NewImage(tmp_path / name) for name in names])
+    ids = ['say "hi"', "back\\slash", "100%22", "ünï.tar"]
+    assert [(item.id, item.status) for item in stored.items] == [(id_, 201) for id_ in ids]
+    assert [client.get_image(id_).id for id_ in ids] == ids
+
+
+def test_what_utf_8_cannot_hold_is_replaced(client: Client, tmp_path: Path) -> None:
+    latin_1 = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    latin_1.write_bytes(jpeg(9))
+    client.put_image("x", latin_1, metadata={"file": latin_1.name}, captions=["cut \ud83d"])
+    assert client.get_image("x").metadata == {"file": "caf\ufffd.jpg"}
+    assert client.get_text("x-0").text == "cut \ufffd"
+    client.put_text("y", "cut \ud83d", metadata={"cut \ud83d": ["cut \ud83d"]})
+    assert client.get_text("y").text == "cut \ufffd"
+    assert client.get_text("y").metadata == {"cut \ufffd": ["cut \ufffd"]}
+    assert client.text_to_image("cut \ud83d").results
+    assert client.image_to_text(latin_1, query="cut \ud83d").results
+    [unnamed] = client.bulk_images([NewImage(latin_1)]).items
+    assert unnamed.error is not None
+    assert "UTF-8" in unnamed.error.detail
+    with pytest.raises(ValueError, match="an id is valid UTF-8"):
+        client.get_text("cut \ud83d")
 
 
 def test_one_text_is_not_taken_for_a_list_of_letters(client: Client) -> None:
