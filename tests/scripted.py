@@ -15,6 +15,7 @@ class Scripted:
     def __init__(self) -> None:
         self.answers: list[tuple[int, dict[str, str], bytes] | None] = []
         self.asked: list[tuple[str, str, str | None]] = []
+        self.keys: list[str | None] = []
         self.seconds = 0.0
         self._closing = threading.Event()
         scripted = self
@@ -23,6 +24,7 @@ class Scripted:
             def answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 scripted.asked.append((self.command, self.path, self.headers["Authorization"]))
+                scripted.keys.append(self.headers["X-API-Key"])
                 prepared = scripted.answers.pop(0)
                 scripted._closing.wait(scripted.seconds)
                 if prepared is None:  # the connection breaks after the request

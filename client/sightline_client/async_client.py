@@ -32,12 +32,11 @@ class AsyncClient:
         retry: Retry = RETRY,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        settings = http_settings(url, api_key, timeout_s)
+        self.url: str = settings["base_url"]
         self._retry = retry
         self._timeout_s = timeout_s
-        self._http = httpx.AsyncClient(
-            **http_settings(url, api_key, timeout_s), transport=transport
-        )
+        self._http = httpx.AsyncClient(**settings, transport=transport)
 
     async def __aenter__(self) -> Self:
         return self

@@ -19,7 +19,8 @@ T = TypeVar("T")
 class Client:
     """A service at a URL. May be used from several threads; close it, or use it in a `with`.
 
-    url: where the service answers. api_key: sent as `Authorization: Bearer`. timeout_s: of each
+    url: where the service answers; `user:password@` in it is for a proxy, and not in `client.url`.
+    api_key: sent as `Authorization: Bearer`, or beside a user as `X-API-Key`. timeout_s: of each
     step of a request: connecting, sending, waiting for a byte. The answer to many items is waited
     for two seconds longer with each. retry: what is sent again, and how often. transport: how httpx
     sends, for tests and proxies.
@@ -37,10 +38,11 @@ class Client:
         retry: Retry = RETRY,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        settings = http_settings(url, api_key, timeout_s)
+        self.url: str = settings["base_url"]
         self._retry = retry
         self._timeout_s = timeout_s
-        self._http = httpx.Client(**http_settings(url, api_key, timeout_s), transport=transport)
+        self._http = httpx.Client(**settings, transport=transport)
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """What both clients are made with."""
 
+import re
 from typing import Any
 
 import httpx
@@ -18,18 +19,40 @@ VERSION = "0.1.0"
 def http_settings(url: str, api_key: str | None, timeout_s: float) -> dict[str, Any]:
     """What httpx's clients take.
 
-    Raises ValueError for a URL that can't be one, and for a key that no header can hold.
+    Raises ValueError for a URL that can't be one of a service, and for a key that no header can
+    hold.
     """
-    try:
-        httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"{url}: {error}") from error
+    address = _address(url)
     headers = {"User-Agent": f"sightline-client/{VERSION}"}
+    settings = {
+        "base_url": str(address.copy_with(userinfo=b"")).rstrip("/"),
+        "headers": headers,
+        "timeout": timeout_s,
+    }
+    if address.userinfo:
+        # Messages and logs tell the URL, so what only a proxy in front asks for isn't part of it.
+        settings["auth"] = httpx.BasicAuth(address.username, address.password)
     if api_key is not None:
         if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
             raise ValueError("an API key holds printable ASCII characters without spaces")
-        headers["Authorization"] = f"Bearer {api_key}"
-    return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout_s}
+        if address.userinfo:
+            headers["X-API-Key"] = api_key
+        else:
+            headers["Authorization"] = f"Bearer {api_key}"
+    return settings
+
+
+def _address(url: str) -> httpx.URL:
+    shown = re.sub("(?<=//)[^/?#]*@", "", url)
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{shown}: {error}") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise ValueError(f"{shown}: a service's URL begins with http:// or https:// and a host")
+    if address.query or address.fragment:
+        raise ValueError(f"{shown}: a service's URL has no query and no fragment")
+    return address
 
 
 def timeout_of(call: Call[Any], timeout_s: float) -> httpx.Timeout:

@@ -1,9 +1,11 @@
 """The Python client against a real server process, and in one process with the application."""
 
+import base64
 import copy
 import io
 import os
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -333,3 +335,39 @@ def test_what_is_no_answer_of_this_api_says_so(scripted: Scripted) -> None:
 def test_a_key_that_no_header_can_hold_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="API key"):
         Client(api_key=key)
+
+
+def test_a_proxys_password_goes_beside_the_key_and_into_no_message(scripted: Scripted) -> None:
+    url = scripted.url.replace("//", "//me:p%40ss@") + "/pre%20fix/"
+    with Client(url, api_key="s3cret", retry=Retry(times=0)) as asking:
+        assert asking.url == f"{scripted.url}/pre%20fix"
+        scripted.answers = [OK, (404, {}, b"a proxy's page"), (200, {}, b"<html>"), None]
+        assert asking.health().status == "ok"
+        for kind in (errors.NotFoundError, UnexpectedAnswerError, UnreachableError):
+            with pytest.raises(kind, match="pre%20fix") as told:
+                asking.health()
+            assert "p%40ss" not in str(told.value)
+    basic = base64.b64encode(b"me:p@ss").decode()
+    assert scripted.asked == [("GET", "/pre%20fix/healthz", f"Basic {basic}")] * 4
+    assert scripted.keys == ["s3cret"] * 4
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("localhost:8000", "localhost:8000: a service's URL begins with http:// or https://"),
+        ("ftp://h", "ftp://h: a service's URL begins with http:// or https://"),
+        ("http://", "and a host"),
+        ("", "and a host"),
+        ("http://h/pre?x=1", "no query"),
+        ("http://h/#top", "no query"),
+        ("http://me:secret@h:port", "http://h:port: "),
+    ],
+)
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_url_that_is_none_of_a_service_is_refused(
+    kind: type[Client] | type[AsyncClient], url: str, words: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)) as refused:
+        kind(url)
+    assert "secret" not in str(refused.value)
