@@ -1,14 +1,13 @@
 """What the service answers, field for field as its OpenAPI document tells it.
 
 A newer service may send fields that aren't listed here: they are kept, as attributes and when an
-answer is dumped. Boxes are `[x0, y0, x1, y1]` as fractions of the upright picture.
+answer is dumped. It may also have further words for a field, so none is held to those of today.
+Boxes are `[x0, y0, x1, y1]` as fractions of the upright picture.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-
-Kind = Literal["image", "text"]
 
 
 class Answer(BaseModel):
@@ -24,7 +23,7 @@ class BadField(Answer):
 
     pointer: str
     detail: str
-    place: Literal["body", "query", "path", "header"] = "body"
+    place: str = "body"
 
 
 class Problem(Answer):
@@ -158,10 +157,13 @@ class BatchResponse(Answer):
 
 
 class Item(Answer):
-    """A stored picture or text. content_hash: SHA-256 of the uploaded bytes or of the text."""
+    """A stored picture or text.
+
+    kind: `image` or `text`. content_hash: SHA-256 of the uploaded bytes or of the text.
+    """
 
     id: str
-    kind: Kind
+    kind: str
     metadata: dict[str, Any]
     tags: list[str]
     text: str | None = None
@@ -219,7 +221,7 @@ class Tags(Answer):
 class Embedding(Answer):
     """One vector of length 1; a string is little-endian float32 in base64, if that was asked."""
 
-    object: Literal["embedding"] = "embedding"
+    object: str = "embedding"
     index: int
     embedding: list[float] | str
 
@@ -234,7 +236,7 @@ class Usage(Answer):
 class Embeddings(Answer):
     """A vector for each input, in the order of the request."""
 
-    object: Literal["list"] = "list"
+    object: str = "list"
     data: list[Embedding]
     model: str
     usage: Usage
@@ -258,13 +260,13 @@ class Reranked(Answer):
 class Health(Answer):
     """The process is up."""
 
-    status: Literal["ok"] = "ok"
+    status: str = "ok"
 
 
 class Readiness(Answer):
     """The model and the index are loaded and answer."""
 
-    ready: Literal[True] = True
+    ready: bool = True
     model: str
     fingerprint: str
     device: str

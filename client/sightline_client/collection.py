@@ -4,14 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
-from sightline_client.answers import BulkResponse, Item, Kind, Page, Stored, Tags
+from sightline_client.answers import BulkResponse, Item, Page, Stored, Tags
 from sightline_client.call import Call, item_path, listed, model_reader, read_bytes, read_nothing
 from sightline_client.call import without_none as given
 from sightline_client.picture import PictureSource, Upload, upload_of
 
 Metadata = Mapping[str, Any]
+Kind = Literal["image", "text"]
 
 
 @dataclass(frozen=True)

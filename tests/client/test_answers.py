@@ -13,7 +13,7 @@ from sightline_client.searches import PictureOptions, TextOptions
 # What says something of a value beyond its type; the service keeps to it, the client needn't.
 BEYOND_THE_TYPE = {
     *("title", "description", "examples", "default", "minLength", "maxLength"),
-    *("minimum", "maximum", "minItems", "maxItems"),
+    *("minimum", "maximum", "minItems", "maxItems", "enum", "const"),
 }
 DOCUMENT = create_app(Settings()).openapi()
 SCHEMAS = DOCUMENT["components"]["schemas"]

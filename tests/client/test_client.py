@@ -3,6 +3,7 @@
 import base64
 import copy
 import io
+import json
 import os
 import pickle
 import re
@@ -321,6 +322,21 @@ def test_errors_come_back_from_other_processes(
     for error in (missing.value, no.value, UnexpectedAnswerError("what")):
         came = again(error)
         assert (type(came), str(came), vars(came)) == (type(error), str(error), vars(error))
+
+
+def test_a_newer_services_words_hide_no_problem(scripted: Scripted) -> None:
+    problem = {
+        "type": "urn:sightline:problem:new",
+        "title": "New",
+        "status": 422,
+        "detail": "told",
+        "errors": [{"pointer": "/a", "detail": "wrong", "place": "cookie"}],
+    }
+    scripted.answers = [(422, {}, json.dumps(problem).encode())]
+    with Client(scripted.url) as asking, pytest.raises(errors.InvalidFieldsError) as refused:
+        asking.health()
+    assert str(refused.value) == "told"
+    assert [field.place for field in refused.value.errors] == ["cookie"]
 
 
 def test_what_is_no_answer_of_this_api_says_so(scripted: Scripted) -> None:
