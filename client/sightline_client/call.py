@@ -88,18 +88,28 @@ def model_reader(model: type[M]) -> Callable[[httpx.Response], M]:
     return lambda response: model.model_validate_json(response.content)
 
 
-def read_bytes(response: httpx.Response) -> bytes:
-    """Reads an answer as it is."""
+def read_picture(response: httpx.Response) -> bytes:
+    """The bytes of a picture. Raises UnexpectedAnswerError for an answer of another type."""
+    _is_of(response, "image/")
     return response.content
 
 
 def read_text(response: httpx.Response) -> str:
-    """The body as text."""
+    """Plain text. Raises UnexpectedAnswerError for an answer of another type."""
+    _is_of(response, "text/plain")
     return response.text
 
 
 def read_nothing(response: httpx.Response) -> None:
-    """For answers without a body."""
+    """For answers without a body. Raises UnexpectedAnswerError for one that has something else."""
+    if response.status_code != httpx.codes.NO_CONTENT:
+        raise UnexpectedAnswerError(f"{response.url} answered {response.status_code}, not 204")
+
+
+def _is_of(response: httpx.Response, kind: str) -> None:
+    given = response.headers.get("Content-Type", "nothing")
+    if not given.startswith(kind):
+        raise UnexpectedAnswerError(f"{response.url} gave {given}, not {kind.rstrip('/')}")
 
 
 def encodable(value: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 from sightline_client.answers import BulkResponse, Item, Page, Stored, Tags
-from sightline_client.call import Call, item_path, listed, model_reader, read_bytes, read_nothing
+from sightline_client.call import Call, item_path, listed, model_reader, read_nothing, read_picture
 from sightline_client.call import without_none as given
 from sightline_client.picture import PictureSource, Upload, upload_of
 
@@ -82,7 +82,7 @@ def get_image(id: str) -> Call[Item]:
 
 def thumbnail(id: str) -> Call[bytes]:
     """A small JPEG of a picture."""
-    return Call("GET", item_path("images", id, "/thumbnail"), read_bytes)
+    return Call("GET", item_path("images", id, "/thumbnail"), read_picture)
 
 
 def list_images(*, cursor: str | None = None, limit: int | None = None) -> Call[Page]:

@@ -198,6 +198,7 @@ def test_embeddings_reranking_tags_and_operations(client: Client) -> None:
     assert client.stats().counts == {"image": 4, "text": 3}
     assert client.health().status == "ok"
     assert client.readiness().images == 4
+    assert "sightline_" in client.metrics()
 
 
 def test_a_refusal_tells_what_the_service_told(client: Client) -> None:
@@ -322,6 +323,20 @@ def test_errors_come_back_from_other_processes(
     for error in (missing.value, no.value, UnexpectedAnswerError("what")):
         came = again(error)
         assert (type(came), str(came), vars(came)) == (type(error), str(error), vars(error))
+
+
+def test_a_proxys_page_is_taken_for_no_answer(scripted: Scripted) -> None:
+    page = (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Log in")
+    scripted.answers = [page] * 4
+    with Client(scripted.url) as asking:
+        for ask in (
+            lambda: asking.thumbnail("a"),
+            asking.metrics,
+            lambda: asking.delete_image("a"),
+            lambda: asking.delete_text("a"),
+        ):
+            with pytest.raises(UnexpectedAnswerError, match=r"text/html|200, not 204"):
+                ask()
 
 
 def test_a_newer_services_words_hide_no_problem(scripted: Scripted) -> None:
