@@ -4,6 +4,7 @@
 own parameters.
 """
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -13,6 +14,8 @@ from sightline_client.call import Call
 
 T = TypeVar("T")
 P = ParamSpec("P")
+READING = {"image", "images"}
+"""Parameters of operations that read pictures."""
 
 
 class Sender(Protocol):
@@ -56,9 +59,10 @@ def awaiting(
     operation: Callable[P, Call[T]],
 ) -> Callable[Concatenate[AsyncSender, P], Coroutine[Any, Any, T]]:
     """A method of `AsyncClient`."""
+    make = _making(operation)
 
     async def method(client: AsyncSender, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await client.send(operation(*args, **kwargs))
+        return await client.send(await make(*args, **kwargs))
 
     return _described(method, operation)
 
@@ -82,11 +86,12 @@ def awaiting_pages(
     operation: Callable[P, Call[Answer]],
 ) -> Callable[Concatenate[AsyncSender, P], AsyncIterator[Answer]]:
     """A method of `AsyncClient` that goes through all pages."""
+    make = _making(operation)
 
     async def method(
         client: AsyncSender, /, *args: P.args, **kwargs: P.kwargs
     ) -> AsyncIterator[Answer]:
-        call: Call[Answer] | None = operation(*args, **kwargs)
+        call: Call[Answer] | None = await make(*args, **kwargs)
         while call is not None:
             answer = await client.send(call)
             yield answer
@@ -122,6 +127,18 @@ def awaiting_items(
                 yield item
 
     return _described(method, operation, "All of them, fetched page for page.")
+
+
+def _making(operation: Callable[P, Call[T]]) -> Callable[P, Coroutine[Any, Any, Call[T]]]:
+    reads = READING & inspect.signature(operation).parameters.keys()
+
+    async def make(*args: P.args, **kwargs: P.kwargs) -> Call[T]:
+        # Other tasks go on while a picture is read from a disk, or a network, that is slow.
+        if reads:
+            return await asyncio.to_thread(operation, *args, **kwargs)
+        return operation(*args, **kwargs)
+
+    return make
 
 
 def _next(call: Call[Answer], answer: Answer) -> Call[Answer] | None:

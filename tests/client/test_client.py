@@ -1,5 +1,6 @@
 """The Python client against a real server process, and in one process with the application."""
 
+import asyncio
 import base64
 import copy
 import io
@@ -239,6 +240,24 @@ async def test_the_asynchronous_client_works_inside_the_process(settings: Settin
             assert sum(len(page.results) for page in pages) == 3
             with pytest.raises(errors.NotFoundError):
                 await asking.delete_image("nothing")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.anyio
+async def test_a_picture_that_is_read_slowly_holds_no_other_task_up(
+    scripted: Scripted, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe.jpg"
+    scripted.answers = [
+        (200, {}, b'{"id": "a", "created": true}'),
+        (200, {}, b'{"items": [], "created": 0, "replaced": 0, "failed": 0}'),
+    ]
+    async with AsyncClient(scripted.url) as asking:
+        for upload in (asking.post_image(pipe), asking.bulk_images([NewImage(pipe)])):
+            os.mkfifo(pipe)
+            # Reading waits for what the other task writes.
+            await asyncio.gather(upload, asyncio.to_thread(pipe.write_bytes, jpeg(1)))
+            pipe.unlink()
 
 
 def test_both_clients_have_the_same_methods() -> None:
