@@ -20,7 +20,8 @@ class AsyncClient:
     """A service at a URL, for many tasks at once; close it, or use it in an `async with`.
 
     Takes what `Client` takes and raises what it raises. Methods whose names end in `_pages`, and
-    `images` and `texts`, are for `async for`; all others are awaited.
+    `images` and `texts`, are for `async for`; all others are awaited. All within one event loop:
+    in another one it raises SightlineError.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class AsyncClient:
     ) -> None:
         settings = http_settings(url, api_key, timeout_s)
         self.url: str = settings["base_url"]
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._retry = retry
         self._timeout_s = timeout_s
         self._http = httpx.AsyncClient(**settings, transport=transport)
@@ -55,6 +57,7 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """The answer of a call, sent again as long as that is worth it."""
+        self._stay_in(asyncio.get_running_loop())
         patience = Patience(self._retry, call)
         while True:
             try:
@@ -62,6 +65,14 @@ class AsyncClient:
             except SightlineError as error:
                 wait = patience.wait_after(error)
             await asyncio.sleep(wait)
+
+    def _stay_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop not in (None, loop):
+            raise SightlineError(
+                "an AsyncClient belongs to the event loop of its first request; make one inside "
+                "each asyncio.run"
+            )
+        self._loop = loop
 
     async def _response(self, call: Call[T]) -> httpx.Response:
         try:

@@ -24,6 +24,7 @@ from sightline_client import (
     NewText,
     ProblemError,
     Retry,
+    SightlineError,
     UnexpectedAnswerError,
     UnreachableError,
     data_url,
@@ -258,6 +259,22 @@ async def test_a_picture_that_is_read_slowly_holds_no_other_task_up(
             # Reading waits for what the other task writes.
             await asyncio.gather(upload, asyncio.to_thread(pipe.write_bytes, jpeg(1)))
             pipe.unlink()
+
+
+def test_an_asynchronous_client_says_that_it_belongs_to_one_loop(scripted: Scripted) -> None:
+    asking = AsyncClient(scripted.url)
+    scripted.answers = [OK] * 2
+
+    async def ask() -> str:
+        return (await asking.health()).status
+
+    async def ask_and_close() -> None:
+        await ask()
+        await asking.aclose()
+
+    asyncio.run(ask_and_close())
+    with pytest.raises(SightlineError, match=r"belongs to the event loop.*each asyncio\.run"):
+        asyncio.run(ask())
 
 
 def test_both_clients_have_the_same_methods() -> None:
