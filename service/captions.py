@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import StartError
-from service.fields import MAX_CAPTIONS, Metadata, Sentence
+from service.fields import MAX_CAPTIONS, Metadata, Sentence, check_metadata
 from service.problems import field_problems
 
 
@@ -43,7 +43,8 @@ class _Line(BaseModel):
 def read_captions(file: Path) -> CaptionFile:
     """Reads the whole file. Raises StartError if there is none.
 
-    Errors are pairs of file:line and words.
+    Lines for one picture are put together: the sentences of all, each once, and of metadata with
+    the same key those of the last. Errors are pairs of file:line and words.
     """
     pictures: dict[Path, Captions] = {}
     errors: list[tuple[str, str]] = []
@@ -55,14 +56,42 @@ def read_captions(file: Path) -> CaptionFile:
         if not raw.strip():
             continue
         try:
-            line = _Line.model_validate(json.loads(raw))
-        except ValidationError as error:
-            words = (f"{p.pointer.lstrip('/')}: {p.detail}" for p in field_problems(error))
-            errors.append((f"{file}:{number}", "; ".join(words)))
-            continue
+            line = _line(raw)
+            path = _path(file.parent, line.image)
+            pictures[path] = _together(pictures.get(path), line)
         except ValueError as error:
-            errors.append((f"{file}:{number}", f"not a line of JSON: {error}"))
-            continue
-        path = (file.parent / line.image).resolve()
-        pictures[path] = Captions(tuple(line.captions), line.metadata)
+            errors.append((f"{file}:{number}", str(error)))
     return CaptionFile(pictures, tuple(errors))
+
+
+def _line(raw: bytes) -> _Line:
+    try:
+        return _Line.model_validate(json.loads(raw))
+    except ValidationError as error:
+        words = (f"{p.pointer.lstrip('/')}: {p.detail}" for p in field_problems(error))
+        raise ValueError("; ".join(words)) from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not a line of JSON: {error}") from error
+
+
+def _path(folder: Path, image: str) -> Path:
+    try:
+        return (folder / image).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # a NUL; symbolic links in a ring
+        raise ValueError(f"image: {error}") from error
+
+
+def _together(before: Captions | None, line: _Line) -> Captions:
+    if before is None:
+        return Captions(tuple(line.captions), line.metadata)
+    sentences = tuple(dict.fromkeys((*before.sentences, *line.captions)))
+    if len(sentences) > MAX_CAPTIONS:
+        raise ValueError(
+            f"captions: a picture has at most {MAX_CAPTIONS}, not the {len(sentences)} that it has "
+            "with earlier lines"
+        )
+    try:
+        metadata = check_metadata({**before.metadata, **line.metadata})
+    except ValueError as error:
+        raise ValueError(f"metadata: with those of earlier lines: {error}") from error
+    return Captions(sentences, metadata)
