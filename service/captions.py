@@ -18,10 +18,14 @@ from service.problems import field_problems
 
 @dataclass(frozen=True)
 class Captions:
-    """The captions of one picture, and metadata to store with it."""
+    """The captions of one picture, and metadata to store with it.
+
+    image: the picture's path as the file has it.
+    """
 
     sentences: tuple[str, ...]
     metadata: Mapping[str, Any]
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def _path(folder: Path, image: str) -> Path:
 
 def _together(before: Captions | None, line: _Line) -> Captions:
     if before is None:
-        return Captions(tuple(line.captions), line.metadata)
+        return Captions(tuple(line.captions), line.metadata, line.image)
     sentences = tuple(dict.fromkeys((*before.sentences, *line.captions)))
     if len(sentences) > MAX_CAPTIONS:
         raise ValueError(
@@ -94,4 +98,4 @@ def _together(before: Captions | None, line: _Line) -> Captions:
         metadata = check_metadata({**before.metadata, **line.metadata})
     except ValueError as error:
         raise ValueError(f"metadata: with those of earlier lines: {error}") from error
-    return Captions(sentences, metadata)
+    return Captions(sentences, metadata, before.image)

@@ -4,6 +4,7 @@ torch takes two seconds to import, so commands import the model when they run, n
 `--help` and wrong calls answer at once.
 """
 
+import io
 import sys
 
 import typer
@@ -64,6 +65,10 @@ def main() -> None:
 
     Exit status: 0 done, 1 the work failed, 2 the call is wrong, 3 done but for what was left out.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may hold what no encoding can.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="sightline")
     except LockedError as error:

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import faiss
@@ -48,6 +49,9 @@ def embed(
     `images.jsonl` names row i. The same for `texts`. So sentences for picture i are found by
     searching `texts.faiss` with row i of `images_queries.npy`.
 
+    A picture's id is its path in `captions.jsonl` without the ending; with it, where two pictures
+    would have the same id. All files appear together, once they are written.
+
     advance: called with items done and all items. Raises StartError when nothing can be read.
     """
     told = read_captions(data / "captions.jsonl")
@@ -61,14 +65,17 @@ def embed(
     )
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_side(out, "images", images, matcher.dimension)
-        write_side(out, "texts", texts, matcher.dimension)
+        with TemporaryDirectory(prefix=".new-", dir=out) as beside:
+            _write_side(Path(beside), "images", images, matcher.dimension)
+            _write_side(Path(beside), "texts", texts, matcher.dimension)
+            for file in Path(beside).iterdir():
+                file.rename(out / file.name)
     except OSError as error:
         raise StartError(f"{out}: {error.strerror}") from error
     return Embedded(len(images.lines), len(texts.lines), tuple(errors))
 
 
-def write_side(out: Path, name: str, side: Side, dimension: int) -> None:
+def _write_side(out: Path, name: str, side: Side, dimension: int) -> None:
     """Writes the four files of one side, which may be empty: pictures need no captions."""
     vectors, queries = np.empty((2, len(side.encoded), dimension), np.float32)
     for row, encoded in enumerate(side.encoded):
@@ -77,9 +84,11 @@ def write_side(out: Path, name: str, side: Side, dimension: int) -> None:
     np.save(out / f"{name}_queries.npy", queries)
     index = faiss.IndexFlatIP(dimension)
     index.add(vectors)
-    faiss.write_index(index, str(out / f"{name}.faiss"))
-    lines = (json.dumps(line, ensure_ascii=False) for line in side.lines)
-    (out / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    # FAISS itself takes no name that isn't UTF-8, and raises no OSError when the disk is full.
+    (out / f"{name}.faiss").write_bytes(faiss.serialize_index(index).data)
+    lines = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in side.lines)
+    # Half a character, of a file's name that isn't UTF-8, is written as JSON escapes it.
+    (out / f"{name}.jsonl").write_bytes(lines.encode("utf-8", "backslashreplace"))
 
 
 def _pictures(
@@ -100,10 +109,24 @@ def _pictures(
             except PictureError as error:
                 errors.append((str(path), str(error)))
             else:
-                side.lines.append({"id": path.stem, "file": str(path)})
+                side.lines.append({"id": told.pictures[path].image, "file": str(path)})
         side.encoded.extend(matcher.encode_pictures(pictures) if pictures else [])
         advance(len(side.encoded))
-    return side
+    ids = _ids([line["id"] for line in side.lines])
+    return Side(
+        [{**line, "id": id_} for line, id_ in zip(side.lines, ids, strict=True)], side.encoded
+    )
+
+
+def _ids(names: Sequence[str]) -> Sequence[str]:
+    """Of pictures with these paths.
+
+    >>> _ids(["1/a.jpg", "2/a.jpg"]), _ids(["a.jpg", "a.png"])
+    (['1/a', '2/a'], ['a.jpg', 'a.png'])
+    """
+    whole = [PurePosixPath(name) for name in names]
+    short = [path.with_suffix("").as_posix() for path in whole]
+    return short if len(set(short)) == len(short) else [path.as_posix() for path in whole]
 
 
 def _sentences(

@@ -23,8 +23,10 @@ def test_lines_for_one_picture_are_put_together(tmp_path: Path) -> None:
     )
     assert told.errors == ()
     assert told.pictures == {
-        tmp_path / "a.jpg": Captions(("a dog", "a wolf", "a fox"), {"by": "me", "year": 2}),
-        tmp_path / "b.jpg": Captions(("a cat",), {}),
+        tmp_path / "a.jpg": Captions(
+            ("a dog", "a wolf", "a fox"), {"by": "me", "year": 2}, "a.jpg"
+        ),
+        tmp_path / "b.jpg": Captions(("a cat",), {}, "b.jpg"),
     }
 
 

@@ -49,25 +49,6 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def run(
-    toy_bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Any:
-    """Runs a command in this process: its exit status, standard output, standard error."""
-    monkeypatch.setenv("SIGHTLINE_BUNDLE", str(toy_bundle))
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sightline", *(str(a) for a in arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        status = end.value.code or 0
-        assert isinstance(status, int)
-        return status, *capsys.readouterr()
-
-    return call
-
-
 def test_help_is_there_for_every_command_with_an_example_that_parses(run: Any) -> None:
     status, out, _ = run("--help")
     assert status == 0
@@ -266,7 +247,7 @@ def test_embeddings_open_in_other_tools(run: Any, photos: Path, tmp_path: Path) 
     assert np.allclose(np.take_along_axis(queries @ images.T, rows, axis=1), scores, atol=1e-5)
     lines = [json.loads(line) for line in (out / "texts.jsonl").read_text().splitlines()]
     assert [line["text"] for line in lines] == ["a dog runs", "a dog on grass", "a cat sleeps"]
-    assert [line["image"] for line in lines] == ["a", "a", "b"]
+    assert [line["image"] for line in lines] == ["a", "a", "album/b"]
 
 
 def test_a_rebuild_keeps_everything(run: Any, photos: Path, tmp_path: Path) -> None:
