@@ -5,6 +5,7 @@ one statement or one read transaction, so it never mixes two states.
 """
 
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -238,7 +239,8 @@ class CatalogReads:
             # Of the query-only connections' own doing: the copy is another database.
             connection.execute("PRAGMA query_only = OFF")
             try:
-                connection.execute("VACUUM INTO ?", (str(file),))
+                # As bytes, since a path may hold what isn't UTF-8.
+                connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(file),))
             finally:
                 connection.execute("PRAGMA query_only = ON")
         with translated(file):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from service.captions import CaptionFile, Captions
+from service.fields import without_surrogates
 from service.ingest import NewPicture
 from service.photos import PhotoFile
 
@@ -136,7 +137,7 @@ def _add(
             unreadable.append(Added(photo.name, "failed", error=error.strerror or str(error)))
             continue
         told = NO_CAPTIONS if captions is None else captions.pictures.get(photo.path, NO_CAPTIONS)
-        metadata = {"file": photo.name, **told.metadata}
+        metadata = {"file": without_surrogates(photo.name), **told.metadata}
         sentences = told.sentences or None
         picture = NewPicture(data, None, metadata, sentences, adds_metadata=True)
         readable.append((photo.name, picture))

@@ -283,6 +283,20 @@ def test_a_collection_is_backed_up_and_restored(run: Any, photos: Path, tmp_path
     assert not (tmp_path / "new").exists()
 
 
+def test_names_that_are_not_utf_8_are_taken(run: Any, tmp_path: Path, server: Server) -> None:
+    data, saved = tmp_path / os.fsdecode(b"d\xe9"), tmp_path / os.fsdecode(b"b\xe9")
+    photo = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    photo.write_bytes(jpeg(33))
+    for place in (("--data-dir", data), ("--url", server.url)):
+        for told in ("1 new, 0 already there", "0 new, 1 already there"):
+            assert run("index", photo, *place)[:2] == (0, f"{told}, 0 failed\n")
+        status, out, _ = run("search", os.fsdecode(b"caf\xe9"), *place)
+        assert (status, "caf\ufffd.jpg" in out) == (0, True)
+    status, out, _ = run("backup", saved, "--data-dir", data)
+    assert (status, out.startswith(f"{tmp_path}/b\\udce9: a backup of")) == (0, True)
+    assert run("restore", saved, "--data-dir", tmp_path / "e")[0] == 0
+
+
 def test_what_needs_a_collection_alone_says_who_has_it(
     run: Any, tmp_path: Path, start_server: ServerStarter
 ) -> None:
