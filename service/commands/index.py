@@ -40,7 +40,7 @@ def index(
     """Add pictures to a collection, a folder's or a running service's.
 
     What is there already is recognised by its content, so a run that was stopped can be repeated.
-    A file that can't be read is reported and left out.
+    A file or a folder that can't be read is reported and left out.
 
     Exit status: 0 all is stored; 3 something was left out, the rest is stored; 1 nothing is stored.
     """
@@ -55,12 +55,12 @@ def index(
     from service.progress import progress
     from service.remote import connected
 
-    photos = find_photos(paths)
+    found = find_photos(paths)
     told = None if captions is None else read_captions(captions)
 
     def into(destination: Destination) -> Report:
         with progress("pictures") as advance:
-            return index_photos(destination, photos, told, advance)
+            return index_photos(destination, found.photos, told, advance)
 
     if url is not None:
         with connected(url, key) as client:
@@ -69,6 +69,7 @@ def index(
         with opened(settings) as collection:
             report = into(OpenCollection(collection))
 
+    report.errors += found.errors
     counts = {outcome: report.counts[outcome] for outcome in ("new", "known", "failed")}
     if as_json:
         errors = [{"file": name, "error": words} for name, words in report.errors]
@@ -79,6 +80,8 @@ def index(
         if captions is not None and report.captioned < report.files:
             typer.echo(f"captions for {report.captioned:,} of {report.files:,} files", err=True)
         typer.echo("{new:,} new, {known:,} already there, {failed:,} failed".format(**counts))
-    if counts["failed"] and not counts["new"] + counts["known"]:
+    if not report.files:
+        typer.echo("there is no picture in what was given", err=True)
+    if not counts["new"] + counts["known"]:
         raise typer.Exit(1)
     left_out(report.errors)

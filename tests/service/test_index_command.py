@@ -5,11 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from service.photos import find_photos
 from tests.helpers import jpeg, wait_until
 from tests.scripted import Scripted
 
+NOBODY = 65534
 NOT_FOUND = {
     "type": "urn:sightline:problem:not-found",
     "title": "There is no such item",
@@ -17,6 +23,62 @@ NOT_FOUND = {
     "detail": "no picture has this id",
 }
 UNKNOWN = (404, {}, json.dumps(NOT_FOUND).encode())
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Without the rights of root, where tests have them, to files of root's."""
+    if os.geteuid() != 0:
+        yield
+        return
+    folder.chmod(0o755)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_folders_that_cannot_be_read_are_told() -> None:
+    with TemporaryDirectory() as name:
+        photos = Path(name)
+        for number, folder in enumerate(("open", "closed", "listed")):
+            (photos / folder).mkdir()
+            (photos / folder / "b.jpg").write_bytes(jpeg(number))
+        (photos / "closed").chmod(0)
+        (photos / "listed").chmod(0o444)
+        with as_nobody(photos):
+            found = find_photos([photos])
+        assert [photo.name for photo in found.photos] == ["open/b.jpg"]
+        assert sorted(found.errors) == [
+            (f"{photos}/closed", "Permission denied"),
+            (f"{photos}/listed/b.jpg", "Permission denied"),
+        ]
+        (photos / "closed").chmod(0o700)
+        (photos / "listed").chmod(0o700)
+
+
+def test_links_to_nowhere_are_told_and_links_to_folders_not_followed(
+    run: Any, tmp_path: Path
+) -> None:
+    photos, other = tmp_path / "photos", tmp_path / "other"
+    for folder in (photos, other):
+        folder.mkdir()
+        (folder / f"{folder.name}.jpg").write_bytes(jpeg(len(folder.name)))
+    (photos / "linked").symlink_to(other)
+    (photos / "gone.jpg").symlink_to("nowhere")
+    status, out, err = run("index", photos, "--data-dir", tmp_path / "d")
+    assert (status, out) == (3, "1 new, 0 already there, 0 failed\n")
+    assert err == f"{photos}/gone.jpg: No such file or directory\n"
+    status, out, _ = run("index", photos / "linked", "--data-dir", tmp_path / "d")
+    assert (status, out) == (0, "1 new, 0 already there, 0 failed\n")
+
+
+def test_no_picture_at_all_is_a_failure(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    status, out, err = run("index", tmp_path / "empty", "--data-dir", tmp_path / "d")
+    assert (status, out) == (1, "0 new, 0 already there, 0 failed\n")
+    assert err == "there is no picture in what was given\n"
 
 
 def test_ctrl_c_does_not_wait_for_a_service(tmp_path: Path, scripted: Scripted) -> None:
