@@ -7,8 +7,16 @@ from typing import Any
 from service.collection import Collection
 from service.indexing import Added
 from service.ingest import NewPicture, content_hash, prepare_pictures, store
+from service.problems import TYPE_PREFIX
 from sightline_client import Client, ProblemError
-from sightline_client.errors import ForbiddenError, NotFoundError, UnauthorizedError
+from sightline_client.errors import (
+    ForbiddenError,
+    NotFoundError,
+    UnauthorizedError,
+    UnexpectedAnswerError,
+)
+
+NOT_FOUND = f"{TYPE_PREFIX}not-found"
 
 
 class OpenCollection:
@@ -49,7 +57,8 @@ class RunningService:
     def add(self, named: Sequence[tuple[str, NewPicture]]) -> list[Added]:
         """Uploads those that the service hasn't got.
 
-        Raises SightlineError when it can't be reached, or wants another key.
+        Raises SightlineError for what would befall every picture: it can't be reached, wants
+        another key, or isn't this service.
         """
         return [self._add(name, picture) for name, picture in named]
 
@@ -63,7 +72,7 @@ class RunningService:
             stored = self._client.post_image(
                 picture.data, metadata=metadata, captions=picture.captions
             )
-        except (UnauthorizedError, ForbiddenError):
+        except (UnauthorizedError, ForbiddenError, NotFoundError):
             raise  # would befall every other picture too
         except ProblemError as error:
             return Added(name, "failed", error=str(error))
@@ -73,5 +82,9 @@ class RunningService:
         """Of a picture of the service; None if it hasn't got it."""
         try:
             return self._client.get_image(image_id).metadata
-        except NotFoundError:
-            return None
+        except NotFoundError as error:
+            if error.type == NOT_FOUND:
+                return None
+            raise UnexpectedAnswerError(
+                f"{self._client.url} answers, but there is no Sightline at this path: {error}"
+            ) from error

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from service.photos import find_photos
-from tests.helpers import jpeg, wait_until
+from tests.helpers import Server, jpeg, wait_until
 from tests.scripted import Scripted
 
 NOBODY = 65534
@@ -79,6 +79,25 @@ def test_no_picture_at_all_is_a_failure(run: Any, tmp_path: Path) -> None:
     status, out, err = run("index", tmp_path / "empty", "--data-dir", tmp_path / "d")
     assert (status, out) == (1, "0 new, 0 already there, 0 failed\n")
     assert err == "there is no picture in what was given\n"
+
+
+def test_what_befalls_every_picture_ends_the_run(
+    run: Any, tmp_path: Path, scripted: Scripted, server: Server
+) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg(number))
+    scripted.answers = [(404, {}, b"<html>not here")] * 20
+    for url in (scripted.url, f"{server.url}/wrong"):
+        status, out, err = run("index", tmp_path, "--url", url)
+        assert (status, out) == (1, "")
+        assert err.startswith(f"sightline: {url} answers, but there is no Sightline at this path")
+    assert {method for method, *_ in scripted.asked} == {"GET"}
+    assert len(scripted.asked) <= 8
+    scripted.answers = [UNKNOWN, (404, {}, b"<html>not here")] * 10
+    status, out, err = run("index", tmp_path / "1.jpg", tmp_path / "2.jpg", "--url", scripted.url)
+    assert (status, out) == (1, "")
+    status, _, err = run("index", tmp_path, "--url", "http://127.0.0.1:1")
+    assert (status, err.count("refused")) == (1, 1)
 
 
 def test_ctrl_c_does_not_wait_for_a_service(tmp_path: Path, scripted: Scripted) -> None:
