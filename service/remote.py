@@ -22,7 +22,7 @@ def connected(url: str, key: str | None) -> Iterator[Client]:
     """
     try:
         client = Client(url, api_key=key, timeout_s=TIMEOUT_S, retry=PATIENCE)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:  # the latter for a proxy of the environment
         raise RemoteError(str(error)) from error
     try:
         with client:

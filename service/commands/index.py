@@ -24,6 +24,7 @@ EXAMPLE = "sightline index ~/Pictures/holiday --data-dir data/holiday"
 
 
 def index(
+    context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Pictures, and folders of pictures.")],
     captions: Annotated[
         Path | None,
@@ -44,8 +45,8 @@ def index(
 
     Exit status: 0 all is stored; 3 something was left out, the rest is stored; 1 nothing is stored.
     """
-    one_of(data_dir, url)
-    settings = settings_from(data_dir=data_dir, bundle=bundle, device=device, codec=codec)
+    local = {"data_dir": data_dir, "bundle": bundle, "device": device, "codec": codec}
+    one_of(context, url, **local)
 
     from service.captions import read_captions
     from service.commands.opening import opened
@@ -66,7 +67,7 @@ def index(
         with connected(url, key) as client:
             report = into(RunningService(client))
     else:
-        with opened(settings) as collection:
+        with opened(settings_from(**local)) as collection:
             report = into(OpenCollection(collection))
 
     report.errors += found.errors

@@ -58,10 +58,20 @@ def settings_from(**flags: Any) -> Settings:
         raise typer.BadParameter("; ".join(_finding(found) for found in error.errors())) from error
 
 
-def one_of(data_dir: Path | None, url: str | None) -> None:
-    """Refuses a call that names both a folder and a service."""
-    if data_dir is not None and url is not None:
-        raise typer.BadParameter("give --data-dir or --url, not both")
+def one_of(context: typer.Context, url: str | None, **of_a_folder: Any) -> None:
+    """Refuses a call that names a service and what is a folder's, or gives a key to a folder.
+
+    A key in the environment is for the calls that need one, and contradicts nothing.
+    """
+    if url is None:
+        source = context.get_parameter_source("key")
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter("--key is for a service: give --url, too")
+        return
+    for name, value in of_a_folder.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise typer.BadParameter(f"give {option} or --url, not both: a service has its own")
 
 
 def tell(errors: Sequence[tuple[str, str]]) -> None:

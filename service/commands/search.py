@@ -26,6 +26,7 @@ EXAMPLE = 'sightline search "two dogs in the snow" -k 5 --data-dir data/holiday'
 
 
 def search(
+    context: typer.Context,
     query: Annotated[str, typer.Argument(help="Words, or the path of a picture.")],
     k: Annotated[int, typer.Option("-k", min=1, max=MAX_RESULTS, help="Results.")] = 10,
     rerank: Annotated[bool, typer.Option(help="Compare words with regions.")] = True,
@@ -38,8 +39,8 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Find pictures for words, or sentences for a picture."""
-    one_of(data_dir, url)
-    settings = settings_from(data_dir=data_dir, bundle=bundle, device=device)
+    local = {"data_dir": data_dir, "bundle": bundle, "device": device}
+    one_of(context, url, **local)
     picture = Path(query) if _is_file(query) else None
     options: Options = {"k": k, "rerank": rerank, "explain": explain}
 
@@ -51,7 +52,7 @@ def search(
         with connected(url, key) as client:
             found = ask_service(client, query, picture, options)
     else:
-        with opened_again(settings) as collection:
+        with opened_again(settings_from(**local)) as collection:
             found = ask_collection(collection, query, picture, options)
     typer.echo(found.model_dump_json(indent=2) if as_json else _page(found))
 

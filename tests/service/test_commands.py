@@ -80,6 +80,11 @@ def test_help_does_not_wait_for_the_model() -> None:
         (["search"], "Missing argument"),
         (["search", "dog", "-k", "0"], "-k"),
         (["search", "dog", "--data-dir", "a", "--url", "http://x"], "not both"),
+        (["search", "dog", "--bundle", "b", "--url", "http://x"], "give --bundle or --url"),
+        (["search", "dog", "--device", "cpu", "--url", "http://x"], "give --device or --url"),
+        (["index", "a", "--codec", "int8", "--url", "http://x"], "give --codec or --url"),
+        (["index", "a", "--key", "k"], "--key is for a service"),
+        (["search", "dog", "--key", "k"], "--key is for a service"),
         (["serve", "--port", "70000"], "port"),
         (["serve", "--host", "0.0.0.0"], "reachable from other machines"),
         (["serve", "--device", "tpu"], "--device"),
@@ -223,6 +228,20 @@ def test_a_key_goes_to_the_service_and_its_refusal_is_told(
     assert run("index", photos / "a.jpg", "--url", scripted.url) == told
     status, _, err = run("search", "dog", "--url", scripted.url, "--key", "a key")
     assert (status, "without spaces" in err) == (1, True)
+
+
+def test_a_service_is_asked_whatever_the_environment_says_of_one_here(
+    run: Any, tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = {"title": "Busy", "status": 422, "detail": "it was asked"}
+    scripted.answers = [(422, {}, json.dumps(problem).encode())]
+    monkeypatch.setenv("SIGHTLINE_KEY", "two")
+    assert "holds no collection" in run("search", "dog", "--data-dir", tmp_path)[2]
+    monkeypatch.setenv("SIGHTLINE_HOST", "0.0.0.0")
+    assert run("search", "dog", "--url", scripted.url)[2] == "sightline: it was asked\n"
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    status, _, err = run("search", "dog", "--url", scripted.url)
+    assert (status, err.startswith("sightline: "), "SOCKS" in err) == (1, True, True)
 
 
 def test_pictures_without_captions_are_embedded_too(run: Any, photos: Path, tmp_path: Path) -> None:
