@@ -1,6 +1,8 @@
 """`sightline search`: both directions, in the terminal."""
 
+import errno
 import json
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,7 @@ from service.commands.options import (
     settings_from,
 )
 from service.fields import MAX_RESULTS
+from service.photos import ENDINGS
 
 if TYPE_CHECKING:
     from service.answers import SearchResponse, SearchResult
@@ -41,7 +44,7 @@ def search(
     """Find pictures for words, or sentences for a picture."""
     local = {"data_dir": data_dir, "bundle": bundle, "device": device}
     one_of(context, url, **local)
-    picture = Path(query) if _is_file(query) else None
+    picture = _picture(query)
     options: Options = {"k": k, "rerank": rerank, "explain": explain}
 
     from service.asking import ask_collection, ask_service
@@ -57,11 +60,28 @@ def search(
     typer.echo(found.model_dump_json(indent=2) if as_json else _page(found))
 
 
-def _is_file(query: str) -> bool:
+def _picture(query: str) -> Path | None:
+    """The file that is meant; None for words. Refuses what may be a path, but of no picture."""
+    path = Path(query)
     try:
-        return Path(query).is_file()
-    except (OSError, ValueError):  # too long for a path, or with a NUL: words, then
-        return False
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        wrong = "no such file" if path.suffix.lower() in ENDINGS else None
+    except ValueError:  # with a NUL, so no path
+        return None
+    except OSError as error:
+        # A sentence may be longer than the name of any file.
+        wrong = None if error.errno == errno.ENAMETOOLONG else error.strerror
+    else:
+        if stat.S_ISREG(mode):
+            return path
+        wrong = "not a file"
+    if wrong is not None:
+        raise typer.BadParameter(
+            f"{query}: {wrong}; with a space behind them, '{query} ', these are words to find",
+            param_hint="QUERY",
+        )
+    return None
 
 
 def _page(found: "SearchResponse") -> str:

@@ -24,7 +24,6 @@ from service.settings import Settings
 from sightline_client import Client
 from tests.helpers import Server, ServerStarter, jpeg, wait_until
 from tests.model.samples import region_line, write_split_file
-from tests.scripted import Scripted
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -213,35 +212,6 @@ def test_a_search_is_readable_in_the_terminal(run: Any, photos: Path, tmp_path: 
     status, out, _ = run("search", photos / "a.jpg", "--no-rerank", "--data-dir", tmp_path / "d")
     assert "a cat sleeps" in out
     assert "0 of 3 candidates re-ranked" in out
-
-
-def test_a_key_goes_to_the_service_and_its_refusal_is_told(
-    run: Any, photos: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    problem = {"title": "A key is needed", "status": 401, "detail": "this key is not known"}
-    scripted.answers = [(401, {}, json.dumps(problem).encode())] * 6
-    told = (1, "", "sightline: this key is not known\n")
-    assert run("search", "dog", "--url", scripted.url, "--key", "one") == told
-    monkeypatch.setenv("SIGHTLINE_KEY", "two")
-    assert run("search", "dog", "--url", scripted.url) == told
-    assert [key for *_, key in scripted.asked] == ["Bearer one", "Bearer two"]
-    assert run("index", photos / "a.jpg", "--url", scripted.url) == told
-    status, _, err = run("search", "dog", "--url", scripted.url, "--key", "a key")
-    assert (status, "without spaces" in err) == (1, True)
-
-
-def test_a_service_is_asked_whatever_the_environment_says_of_one_here(
-    run: Any, tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    problem = {"title": "Busy", "status": 422, "detail": "it was asked"}
-    scripted.answers = [(422, {}, json.dumps(problem).encode())]
-    monkeypatch.setenv("SIGHTLINE_KEY", "two")
-    assert "holds no collection" in run("search", "dog", "--data-dir", tmp_path)[2]
-    monkeypatch.setenv("SIGHTLINE_HOST", "0.0.0.0")
-    assert run("search", "dog", "--url", scripted.url)[2] == "sightline: it was asked\n"
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    status, _, err = run("search", "dog", "--url", scripted.url)
-    assert (status, err.startswith("sightline: "), "SOCKS" in err) == (1, True, True)
 
 
 def test_pictures_without_captions_are_embedded_too(run: Any, photos: Path, tmp_path: Path) -> None:
