@@ -86,14 +86,14 @@ def read_keyring(settings: Settings) -> Keyring:
     """
     keys: list[Key] = []
     if settings.keys_file is not None:
-        keys += read_keys_file(settings.keys_file)
+        keys += _some(read_keys_file(settings.keys_file), f"keys file {settings.keys_file}")
     if settings.keys is not None:
         keys += _some(_parsed(_entries_of_variable(settings.keys), VARIABLE), VARIABLE)
     return Keyring(_distinct(keys))
 
 
 def read_keys_file(path: Path) -> tuple[Key, ...]:
-    """The keys of a file, which has at least one. Raises StartError; warns when others may read."""
+    """The keys of a file, which may have none. Raises StartError; warns when others may read."""
     try:
         text = path.read_text(encoding="utf-8")
         mode = path.stat().st_mode
@@ -107,7 +107,7 @@ def read_keys_file(path: Path) -> tuple[Key, ...]:
             stat.S_IMODE(mode),
         )
     lines = ((f"line {number}", line) for number, line in enumerate(text.splitlines(), start=1))
-    return _some(_parsed(lines, str(path)), f"keys file {path}")
+    return _parsed(lines, str(path))
 
 
 def parse_key(entry: str) -> Key:

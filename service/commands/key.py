@@ -1,6 +1,7 @@
 """`sightline key`: makes an API key."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -34,12 +35,12 @@ def key(
         typer.echo(made.line)
         typer.echo("The first line is the key; the second is what to store.", err=True)
     else:
-        _append(file, made)
-        typer.echo(secret)
+        _append(file, made, lambda: typer.echo(secret))
         typer.echo(f"{file} has its digest; restart the service to use it.", err=True)
 
 
-def _append(file: Path, made: Key) -> None:
+def _append(file: Path, made: Key, show: Callable[[], None]) -> None:
+    """Shows the key once the file can be written: a digest whose key nobody saw opens nothing."""
     before = ""
     if file.exists() and file.stat().st_size:
         if made.name in {known.name for known in read_keys_file(file)}:
@@ -48,4 +49,5 @@ def _append(file: Path, made: Key) -> None:
         before = "" if file.read_text(encoding="utf-8").endswith("\n") else "\n"
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8") as keys:
+        show()
         keys.write(f"{before}{made.line}\n")

@@ -3,6 +3,8 @@
 import logging
 import re
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -292,6 +294,26 @@ def test_the_command_appends_to_a_private_file(tmp_path: Path) -> None:
     again = CliRunner().invoke(app, ["key", "phone", "--file", str(file)])
     assert again.exit_code == 2
     assert len(read_keyring(Settings(keys_file=file)).keys) == 2
+
+
+def test_the_command_appends_to_a_file_without_keys(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# of the house\n")
+    file.chmod(0o600)
+    made = CliRunner().invoke(app, ["key", "phone", "--file", str(file)])
+    assert made.exit_code == 0
+    assert read_keyring(Settings(keys_file=file)).find(made.stdout.strip().encode()) is not None
+    assert file.read_text().startswith("# of the house\nphone read sha256:")
+
+
+def test_no_key_is_stored_that_nobody_has_seen(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    command = [sys.executable, "-m", "service", "key", "phone", "--file", str(file)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode != 0
+    assert "No space left" in done.stderr
+    assert file.read_text() == ""
 
 
 def test_the_command_prints_the_entry_to_store() -> None:
