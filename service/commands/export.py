@@ -52,10 +52,10 @@ def export(
     from model.export import Edition, export_run
     from model.run import read_run
 
+    told = _text_of(note)
     trained = read_run(run)
     if data is not None:
         trained = replace(trained, data=data)
-    told = "" if note is None else note.read_text(encoding="utf-8").strip()
     edition = Edition(name, told, compact, served_views)
     with progress("captions scored") as advance:
         fingerprint = export_run(trained, out, edition, advance)
@@ -63,3 +63,10 @@ def export(
         typer.echo(json.dumps({"bundle": str(out), "fingerprint": fingerprint}))
     else:
         typer.echo(f"{out}: {fingerprint}")
+
+
+def _text_of(note: Path | None) -> str:
+    try:
+        return "" if note is None else note.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{note} is not UTF-8 text", param_hint="--note") from error

@@ -363,6 +363,12 @@ def test_region_files_become_a_precomputed_folder(run: Any, tmp_path: Path) -> N
     assert (status, err) == (1, f"sightline: {tmp_path}/coco/test_boxes.npy is already there\n")
 
 
+def test_a_note_that_is_not_utf_8_is_a_wrong_call(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_bytes(b"caf\xe9")
+    status, _, told = run("export", tmp_path, "--out", "o", "--note", tmp_path / "note.txt")
+    assert (status, "note.txt is not UTF-8 text" in told) == (2, True)
+
+
 def test_export_leaves_a_bundle_alone_that_is_there_already(
     run: Any, toy_bundle: Path, tmp_path: Path
 ) -> None:
