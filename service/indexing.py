@@ -52,7 +52,7 @@ class Report:
 class Destination(Protocol):
     """Where pictures go: a folder that this process has open, or a running service.
 
-    finishes: whether a run that is stopped has to wait for the batches that are being added.
+    finishes: whether a run that Ctrl-C stops has to wait for the batches that are being added.
     """
 
     workers: int
@@ -102,8 +102,9 @@ def _in_parallel(
                 yield from (future.result() for future in done)
         for future in running:
             yield future.result()
-    except BaseException:
-        if destination.finishes:
+    except BaseException as error:
+        # Requests that are under way end, one way or the other; Ctrl-C doesn't wait for that.
+        if destination.finishes or isinstance(error, Exception):
             wait(running)
         raise
 
