@@ -14,7 +14,7 @@ from pathlib import Path
 from shutil import rmtree
 
 from index.connections import translated
-from index.errors import DamagedError, FormatError
+from index.errors import DamagedError, FormatError, StorageError
 from index.lock import FolderLock
 from index.migrations import APPLICATION_ID, FORMAT_VERSION
 from index.reads import FILE_NAME, CatalogReads, Stamp
@@ -66,6 +66,13 @@ def backup_folder(folder: Path, target: Path) -> None:
                 f" format {FORMAT_VERSION}"
             )
         backup(reads.copy_to, target)
+    except StorageError as error:
+        if _is_read_only(error.__cause__):
+            raise StorageError(
+                f"{file}: {error.__cause__}; a collection that nothing has open can be read only"
+                " with write access to its folder, where SQLite keeps an index of its log"
+            ) from error
+        raise
     finally:
         reads.close()
 
@@ -155,6 +162,11 @@ def _check_format(file: Path, application: int, version: int) -> None:
         raise FormatError(
             f"{file} has format {version}; this version knows formats up to {FORMAT_VERSION}"
         )
+
+
+def _is_read_only(cause: BaseException | None) -> bool:
+    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF == sqlite3.SQLITE_READONLY
 
 
 def _sync(file: Path) -> None:

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +19,7 @@ from PIL import Image
 from service.app import create_app
 from service.settings import Settings
 
+NOBODY = 65534
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -48,6 +49,20 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s"
         time.sleep(0.02)
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Without the rights of root, where tests have them, to files of root's."""
+    if os.geteuid() != 0:
+        yield
+        return
+    folder.chmod(0o755)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @asynccontextmanager

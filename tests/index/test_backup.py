@@ -15,6 +15,7 @@ from index.backup import backup_folder, restore
 from index.embedded import EmbeddedIndex
 from index.errors import DamagedError, FormatError, LockedError, StorageError
 from index.filter import Tagged
+from tests.helpers import as_nobody
 from tests.index.conftest import Opener
 from tests.index.samples import DIMENSION, FINGERPRINT, SMALL, eventually, record, same
 
@@ -202,3 +203,20 @@ assert index.verify().ok
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip(), "the backup went beyond the limit"
+
+
+def test_who_may_only_read_is_told_what_a_backup_needs(open_index: Opener, folder: Path) -> None:
+    open_index().close()
+    with tempfile.TemporaryDirectory() as name:
+        copy, saved = Path(name) / "copy", Path(name) / "saved"
+        shutil.copytree(folder, copy)
+        saved.mkdir(mode=0o777)
+        for path, mode in ((saved, 0o777), (copy, 0o555), (copy / "catalog.sqlite", 0o444)):
+            path.chmod(mode)
+        with (
+            as_nobody(Path(name)),
+            pytest.raises(StorageError, match="write access to its folder"),
+        ):
+            backup_folder(copy, saved / "monday")
+        assert list(saved.iterdir()) == []
+        copy.chmod(0o755)

@@ -5,17 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from service.photos import find_photos
-from tests.helpers import Server, jpeg, wait_until
+from tests.helpers import Server, as_nobody, jpeg, wait_until
 from tests.scripted import Scripted
 
-NOBODY = 65534
 NOT_FOUND = {
     "type": "urn:sightline:problem:not-found",
     "title": "There is no such item",
@@ -23,20 +20,6 @@ NOT_FOUND = {
     "detail": "no picture has this id",
 }
 UNKNOWN = (404, {}, json.dumps(NOT_FOUND).encode())
-
-
-@contextmanager
-def as_nobody(folder: Path) -> Iterator[None]:
-    """Without the rights of root, where tests have them, to files of root's."""
-    if os.geteuid() != 0:
-        yield
-        return
-    folder.chmod(0o755)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_folders_that_cannot_be_read_are_told() -> None:
