@@ -8,7 +8,7 @@ attended vectors never built: for weights a_i over the nodes v_j of the other si
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +83,24 @@ class Codes:
             function(self.saliency),
             function(self.concepts),
         )
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Every tensor, in the order of `map`."""
+        found: list[Tensor] = []
+
+        def note(part: Tensor) -> Tensor:
+            found.append(part)
+            return part
+
+        self.map(note)
+        return tuple(found)
+
+    @classmethod
+    def of(cls, *tensors: Tensor) -> Self:
+        """The codes of which these are the `tensors`."""
+        global_, *nodes = tensors
+        return cls(global_, Nodes(*nodes[:3]), Nodes(*nodes[3:6]), *nodes[6:])
 
     def to(self, device: str) -> "Codes":
         """The codes on a device."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.alignment import (
     CONCEPT,
@@ -20,7 +20,10 @@ from model.alignment import (
 from model.lengths import of_like_length
 from model.network import Network
 from model.progress import Progress, silent
+from model.traced import Traced
 from model.words import TextBatch, TrunkText, collate
+
+TextCoder = Callable[[TextBatch], Codes]
 
 BLOCK_TEXTS = 200
 BLOCK_PICTURES = 50
@@ -51,16 +54,37 @@ def code_pictures(
     return concatenate(parts)
 
 
-@torch.inference_mode()
-def code_texts(network: Network, texts: Sequence[TrunkText], batch: int = 128) -> Codes:
-    """Trunk texts to codes, in order; each batch holds texts of like length."""
-    concepts = network.concepts
+def text_coder(network: Network) -> TextCoder:
+    """What codes a padded batch on the network's device, concepts included."""
 
     def coded(together: TextBatch) -> Codes:
         codes = network.texts(together)
-        return codes if concepts is None else replace(codes, concepts=concepts.texts(together))
+        if network.concepts is None:
+            return codes
+        return replace(codes, concepts=network.concepts.texts(together))
 
-    return _by_length(coded, _device(network), texts, batch)
+    return coded
+
+
+def traced_text_coder(network: Network, texts: Sequence[TrunkText]) -> TextCoder:
+    """The same as a graph, for a network on a CPU. texts: some of different lengths to trace."""
+    graph = Traced(_OfTensors(network), *_tensors(collate(texts)))
+
+    def coded(together: TextBatch) -> Codes:
+        return Codes.of(*graph(*_tensors(together)))
+
+    return coded
+
+
+@torch.inference_mode()
+def code_texts(
+    network: Network, texts: Sequence[TrunkText], batch: int = 128, coder: TextCoder | None = None
+) -> Codes:
+    """Trunk texts to codes, in order; each batch holds texts of like length.
+
+    coder: what does it instead of the network's own `text_coder`.
+    """
+    return _by_length(coder or text_coder(network), _device(network), texts, batch)
 
 
 def texts_by_length(network: Network, texts: Sequence[TrunkText], batch: int) -> Codes:
@@ -68,9 +92,7 @@ def texts_by_length(network: Network, texts: Sequence[TrunkText], batch: int) ->
     return _by_length(network.texts, _device(network), texts, batch)
 
 
-def _by_length(
-    coded: Callable[[TextBatch], Codes], device: str, texts: Sequence[TrunkText], batch: int
-) -> Codes:
+def _by_length(coded: TextCoder, device: str, texts: Sequence[TrunkText], batch: int) -> Codes:
     groups = of_like_length([len(text.states) for text in texts], batch)
     parts = [coded(collate([texts[i] for i in group]).to(device)) for group in groups]
     order = [i for group in groups for i in group]
@@ -134,6 +156,21 @@ def score_all(
         done += len(rows)
         progress(done, count[1])
     return scores
+
+
+class _OfTensors(nn.Module):
+    """The coding of texts as a module that takes and gives nothing but tensors."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *batch: Tensor) -> tuple[Tensor, ...]:
+        return text_coder(self.network)(TextBatch(*batch)).tensors
+
+
+def _tensors(batch: TextBatch) -> tuple[Tensor, ...]:
+    return batch.states, batch.mask, batch.words, batch.present, batch.embeddings
 
 
 def _device(network: Network) -> str:

@@ -157,7 +157,7 @@ class PictureEncoder(GlobalPictureEncoder):
             tags=self.tag_head(self.dropout(pooled)),
             kept=kept,
             saliency=looked.saliency.gather(1, kept),
-            concepts=pooled.new_empty(len(pooled), 0),
+            concepts=pooled.new_empty(pooled.shape[0], 0),
         )
 
     def _entity(self, looked: _Looked) -> tuple[Nodes, Tensor]:
@@ -249,7 +249,7 @@ class TextEncoder(GlobalTextEncoder):
             tags=self.tag_head(self.dropout(torch.cat([pooled, weighted], dim=-1))),
             kept=order.expand(present.shape),
             saliency=entity.weights,
-            concepts=pooled.new_empty(len(pooled), 0),
+            concepts=pooled.new_empty(pooled.shape[0], 0),
         )
 
     def _relation(self, words: Tensor, present: Tensor) -> Nodes:

@@ -18,7 +18,7 @@ from model.bank import Offsets, bank_offsets, picture_bank_scores, text_bank_sco
 from model.bundle import Bundle
 from model.calibration import Direction
 from model.codecs import DEFAULT_CODEC, make_codec, tag_probabilities
-from model.coding import code_pictures, code_texts
+from model.coding import code_pictures, code_texts, text_coder, traced_text_coder
 from model.concepts import concept_names
 from model.config import ModelConfig
 from model.explanation import Box, Explanation, WordExplanation
@@ -33,6 +33,7 @@ from model.stored_concepts import CONCEPTS, agreements, shared_concepts, to_byte
 from model.text_trunk import text_trunk
 
 BOX_STEPS = 65535
+EXAMPLES = ("a dog", "two dogs run along a beach")
 MOST_REGIONS_SHOWN = 9
 LAYERS_OF_NODES: tuple[Layer, ...] = ("entity", "relation")
 WEIGHTS = "_weights"
@@ -97,7 +98,11 @@ class Matcher:
         self._network = network.in_half() if half else network
         self._extractor = served_extractor(bundle.config, device, half)
         self._concept_names = concept_names() if bundle.config.concepts else ()
-        self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device, half)
+        traced = device == "cpu"
+        self._text_trunk = text_trunk(bundle.config, bundle.vocabulary, device, half, traced)
+        self._text_coder = text_coder(self._network)
+        if traced:
+            self._text_coder = traced_text_coder(self._network, self._text_trunk(EXAMPLES))
         self._codec = make_codec(codec, bundle.bank)
         wanted = device != "cpu" and device_cache_mib > 0
         scored_by = TORCH if wanted else _variant(bundle.config, codec)
@@ -152,7 +157,7 @@ class Matcher:
         if not texts:
             return []
         trunk = self._text_trunk(texts)
-        codes = code_texts(self._network, trunk)
+        codes = code_texts(self._network, trunk, coder=self._text_coder)
         if to_store:
             found = self._offsets(text_bank_scores(self._network, self._bank, codes))
         else:

@@ -30,7 +30,7 @@ class GeneralisedPoolingOperator(nn.Module):
         return pooled
 
     def _weights(self, counts: Tensor, there: Tensor) -> Tensor:
-        places = _positions(there.shape[1], there.device).expand(len(there), -1, -1)
+        places = _positions(there.shape[1], there.device).expand(there.shape[0], -1, -1)
         packed = nn.utils.rnn.pack_padded_sequence(
             places, counts.cpu(), batch_first=True, enforce_sorted=False
         )

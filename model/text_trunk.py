@@ -26,10 +26,16 @@ def with_embeddings(texts: Sequence[TrunkText], embeddings: np.ndarray) -> list[
 
 
 def text_trunk(
-    config: ModelConfig, vocabulary: Sequence[str], device: str = "cpu", half: bool = False
+    config: ModelConfig,
+    vocabulary: Sequence[str],
+    device: str = "cpu",
+    half: bool = False,
+    traced: bool = False,
 ) -> TextTrunk:
-    """The trunk that a configuration names, its networks on a device. half: as of its words."""
-    words = word_trunk(config.text, vocabulary, device, half)
+    """The trunk that a configuration names, its networks on a device. half, traced: as of its
+    words.
+    """
+    words = word_trunk(config.text, vocabulary, device, half, traced)
     if config.first_stage == "tower":
         return EmbeddingTrunk(words, TextTower(config, device))
     return words

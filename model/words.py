@@ -7,7 +7,7 @@ their embedding.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from model.config import TextConfig
 from model.half import in_half
 from model.lengths import of_like_length
 from model.pretrained import MINILM_TOKENIZER, MINILM_WEIGHTS
+from model.traced import Traced
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 UNKNOWN = 0
@@ -67,16 +68,23 @@ class TextTrunk(Protocol):
 class PretrainedTrunk:
     """MiniLM's tokenizer, embeddings and first layers."""
 
-    def __init__(self, config: TextConfig, device: str = "cpu", half: bool = False) -> None:
-        """half: with the weights of `model/half.py`, for a CPU that is quick with them."""
+    def __init__(
+        self, config: TextConfig, device: str = "cpu", half: bool = False, traced: bool = False
+    ) -> None:
+        """half: with the weights of `model/half.py`, for a CPU that is quick with them.
+        traced: as a graph (`model/traced.py`), on a CPU.
+        """
         self._device = device
         self._tokenizer = Tokenizer.from_file(str(MINILM_TOKENIZER.locate()))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MOST_PIECES)
         layers = bert.LAYERS - config.tuned_layers
-        self._trunk = bert.load_trunk(MINILM_WEIGHTS.locate(), layers).to(device)
+        trunk = bert.load_trunk(MINILM_WEIGHTS.locate(), layers).to(device)
         if half:
-            in_half(self._trunk)
+            in_half(trunk)
+        self._run: Callable[[Tensor, Tensor], Tensor] = trunk
+        if traced:
+            self._run = Traced(trunk, *_padded([torch.arange(5), torch.arange(3)]))
         self._max_words = config.max_words
 
     def __call__(self, texts: Sequence[str]) -> list[TrunkText]:
@@ -85,7 +93,7 @@ class PretrainedTrunk:
         for part in of_like_length([len(ids) for ids, _, _ in encoded], TRUNK_BATCH):
             ids, mask = _padded([torch.tensor(encoded[i][0]) for i in part])
             with torch.inference_mode():
-                states_on_device = self._trunk(ids.to(self._device), mask.to(self._device))
+                states_on_device = self._run(ids.to(self._device), mask.to(self._device))
             batch = states_on_device.half().cpu().numpy()
             for row, i in enumerate(part):
                 states[i] = batch[row, : len(encoded[i][0])].copy()
@@ -213,11 +221,15 @@ def encodable(text: str) -> str:
 
 
 def word_trunk(
-    config: TextConfig, vocabulary: Sequence[str], device: str = "cpu", half: bool = False
+    config: TextConfig,
+    vocabulary: Sequence[str],
+    device: str = "cpu",
+    half: bool = False,
+    traced: bool = False,
 ) -> TextTrunk:
-    """The trunk of the words that a configuration names. half: as of `PretrainedTrunk`."""
+    """The trunk of the words that a configuration names. half, traced: as of `PretrainedTrunk`."""
     if config.kind == "pretrained":
-        return PretrainedTrunk(config, device, half)
+        return PretrainedTrunk(config, device, half, traced)
     return VocabularyTrunk(config, vocabulary)
 
 
