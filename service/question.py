@@ -97,9 +97,10 @@ class Question:
                 for place, score in enumerate(first_stage.tolist())
             ]
             return alone, 0
-        scorer: Scorer = self.composition if self.needs_vectors else self.matcher
+        with_vectors = self.needs_vectors
+        scorer: Scorer = self.composition if with_vectors else self.matcher
         arrays = [
-            {**record.arrays, VECTOR: record.vector} if self.needs_vectors else record.arrays
+            {**record.arrays, VECTOR: record.vector} if with_vectors else record.arrays
             for record in candidates
         ]
         query, kind, ids = across.encoded, across.kind, [record.id for record in candidates]
