@@ -29,7 +29,7 @@ async def search_all(service: Running, batch: BatchQuery) -> bytes:
         detail = f"at most {limit:,} searches in one request, not {len(batch.queries):,}"
         raise InvalidFieldsError.one("/queries", detail)
     service.collection.metrics.request_items("/search/batch", len(batch.queries))
-    searches = [_read_or_refused(value) for value in batch.queries]
+    searches = await service.encoders.run(list, map(_read_or_refused, batch.queries))
     _check_results(searches, service.settings.max_batch_results)
     outcomes: list[bytes] = [b""] * len(searches)
     waiting = enumerate(searches)

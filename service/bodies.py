@@ -73,6 +73,8 @@ async def read_form(request: Request, file_field: str, max_files: int) -> AsyncI
             raise InvalidFieldsError.one(f"/{file_field}", detail) from error
         raise MalformedBodyError(error.message) from error
     except (UnicodeError, LookupError) as error:
+        if isinstance(error, KeyError | IndexError):
+            raise
         detail = "the form's charset can't be used for its fields; leave it out for UTF-8"
         raise MalformedBodyError(detail) from error
     try:

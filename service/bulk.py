@@ -112,7 +112,7 @@ async def _add(
                 added = await service.add(kind, partial(prepare, service.collection, good))
             except ENDING as error:
                 # Once something is stored, the answer has to say what, and what to send again.
-                if not outcomes:
+                if all(outcome.error is not None for outcome in outcomes):
                     raise
                 end = error
                 note(error, service.collection.metrics)

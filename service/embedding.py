@@ -49,8 +49,8 @@ def embed(
     `images.jsonl` names row i. The same for `texts`. So sentences for picture i are found by
     searching `texts.faiss` with row i of `images_queries.npy`.
 
-    A picture's id is its path in `captions.jsonl` without the ending; with it, where two pictures
-    would have the same id. All files appear together, once they are written.
+    A picture's id is its path in `captions.jsonl` without the ending; all have it where two would
+    be the same without. All files appear together, once they are written.
 
     advance: called with items done and all items. Raises StartError when nothing can be read.
     """

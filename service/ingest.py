@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from index.errors import DamagedError
-from index.records import Kind, Record
+from index.errors import DamagedError, RecordError
+from index.records import Kind, Record, encode_metadata
 from model.errors import PictureError
 from model.matcher import Encoded
 from model.picture import thumbnail
@@ -21,6 +21,8 @@ from service.collection import Collection
 from service.encode import encode_pictures, encode_texts, read_picture
 from service.errors import InvalidFieldsError
 from service.fields import MAX_CAPTIONS, check_id, length_problem
+
+Told = dict[tuple[Kind, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> l
     Raises StorageError; nothing of the transaction is written then.
     """
     index = collection.index
-    prepared = [_as_of_now(collection, kind, item) for item in prepared]
+    told: Told = {}
+    prepared = [_as_of_now(collection, kind, item, told) for item in prepared]
     records = [record for item in prepared for record in _records(item)]
     new = iter(index.upsert(records) if records else [])
     outcomes = []
@@ -153,8 +156,7 @@ def store(collection: Collection, kind: Kind, prepared: Sequence[Prepared]) -> l
             continue
         written = [(record, next(new)) for record in _records(item)]
         if item.metadata is not None:
-            stays = _metadata_of(collection, kind, item.id) if item.keeps_metadata else {}
-            index.update_metadata(kind, item.id, {**stays, **item.metadata})
+            index.update_metadata(kind, item.id, item.metadata)
         if item.captions is not None:
             _keep_only(collection, item.id, item.captions)
         created = any(is_new for record, is_new in written if record is item.record)
@@ -201,20 +203,36 @@ def _records(item: Prepared) -> list[Record]:
     return [record for record in (item.record, *captions) if record is not None]
 
 
-def _as_of_now(collection: Collection, kind: Kind, item: Prepared) -> Prepared:
+def _as_of_now(collection: Collection, kind: Kind, item: Prepared, told: Told) -> Prepared:
     """The item and its captions, by what is stored by now.
 
-    What is no longer the same as what is stored is prepared again, and a record that keeps the
-    metadata gets those that are there.
+    What is no longer the same as what is stored is prepared again, and what keeps metadata gets
+    those that are there. told: the metadata of the items before it, which aren't stored yet.
     """
-    item = _still_true(collection, kind, item)
-    if item.record is not None and item.keeps_metadata:
-        told = {**_metadata_of(collection, kind, item.id), **item.record.metadata}
-        item = replace(item, record=replace(item.record, metadata=told))
+    item = _with_all_metadata(collection, kind, _still_true(collection, kind, item), told)
     if item.captions is not None:
-        captions = (_as_of_now(collection, "text", caption) for caption in item.captions)
+        captions = (_as_of_now(collection, "text", caption, told) for caption in item.captions)
         item = replace(item, captions=tuple(captions))
     return item
+
+
+def _with_all_metadata(collection: Collection, kind: Kind, item: Prepared, told: Told) -> Prepared:
+    new = item.metadata if item.record is None else item.record.metadata
+    if new is None:
+        return item
+    whole = dict(new)
+    if item.keeps_metadata:
+        there = told.get((kind, item.id))
+        whole = {**(_metadata_of(collection, kind, item.id) if there is None else there), **new}
+        try:
+            encode_metadata(whole)
+        except RecordError as error:
+            wrong = f"with what is there, {error}"
+            return Prepared(item.id, error=InvalidFieldsError.one("/metadata", wrong))
+    told[kind, item.id] = whole
+    if item.record is None:
+        return replace(item, metadata=whole)
+    return replace(item, record=replace(item.record, metadata=whole))
 
 
 def _keep_only(collection: Collection, image_id: str, captions: Sequence[Prepared]) -> None:

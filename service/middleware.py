@@ -57,8 +57,9 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _taken_or_new(Headers(scope=scope).get("x-request-id", ""))
-        scope.setdefault("state", {})["request_id"] = request_id
+        # The server has given one to a request that it refused before it came here.
+        taken_or_new = _taken_or_new(Headers(scope=scope).get("x-request-id", ""))
+        request_id = scope.setdefault("state", {}).setdefault("request_id", taken_or_new)
         about = {"request_id": request_id}
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"range"]
         started = False

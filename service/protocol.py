@@ -192,5 +192,6 @@ class _LimitedProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
-        if not in_body:
+        # A connection on which nothing came was no request.
+        if self._received and not in_body:
             self.tell(request_id, status, len(body), self.loop.time() - self._began_s)

@@ -55,13 +55,14 @@ class Question:
 
     @cached_property
     def encoding(self) -> str:
-        """Tells apart encodings of one query: the last bits of a sentence's vectors depend on what
-        was encoded together with it.
+        """Tells apart encodings of the query's sentences: the last bits of their vectors depend on
+        what was encoded together with them.
         """
-        digest = hashlib.blake2b(self.vector.tobytes(), digest_size=9)
+        digest = hashlib.blake2b(digest_size=9)
         for part in self.parts:
-            for array in part.encoded.arrays.values():
-                digest.update(array.tobytes())
+            if part.kind == "text":
+                for array in (part.encoded.query, *part.encoded.arrays.values()):
+                    digest.update(array.tobytes())
         return base64.urlsafe_b64encode(digest.digest()).decode()
 
     @property

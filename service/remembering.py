@@ -24,8 +24,9 @@ class Remembering(Generic[Item, Result]):
         if item in self._results:
             self._results.move_to_end(item)
             return self._results[item]
-        result = await self._work(item)
-        self._results[item] = result
+        # Of two that ask at once the later one gets what the first one got: encodings of a sentence
+        # differ by what it was encoded with.
+        result = self._results.setdefault(item, await self._work(item))
         while len(self._results) > self._most:
             self._results.popitem(last=False)
         return result

@@ -23,6 +23,8 @@ def http_settings(url: str, api_key: str | None, timeout_s: float) -> dict[str, 
     hold.
     """
     address = _address(url)
+    if not (isinstance(timeout_s, int | float) and timeout_s > 0):
+        raise ValueError(f"timeout_s: seconds above 0, not {timeout_s!r}")
     headers = {"User-Agent": f"sightline-client/{VERSION}"}
     settings = {
         "base_url": str(address.copy_with(userinfo=b"")).rstrip("/"),
@@ -43,11 +45,13 @@ def http_settings(url: str, api_key: str | None, timeout_s: float) -> dict[str, 
 
 
 def _address(url: str) -> httpx.URL:
-    shown = re.sub("(?<=//)[^/?#]*@", "", url)
+    shown = re.sub(r"^([\w+.-]+://)?.*@", r"\1", url)
     try:
         address = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise ValueError(f"{shown}: {error}") from error
+        # httpx quotes what it can't read, which may be a part of the password.
+        words = error if shown == url else "the URL can't be read"
+        raise ValueError(f"{shown}: {words}") from None
     if address.scheme not in ("http", "https") or not address.host:
         raise ValueError(f"{shown}: a service's URL begins with http:// or https:// and a host")
     if address.query or address.fragment:

@@ -75,7 +75,8 @@ def _picture(query: str) -> Path | None:
     else:
         if stat.S_ISREG(mode):
             return path
-        wrong = "not a file"
+        # "dogs" are words, also where a folder has that name.
+        wrong = "not a file" if "/" in query or path.suffix.lower() in ENDINGS else None
     if wrong is not None:
         raise typer.BadParameter(
             f"{query}: {wrong}; with a space behind them, '{query} ', these are words to find",

@@ -104,8 +104,10 @@ export function addPicture(file, onProgress, signal) {
     request.onerror = () => reject(unreachable());
     request.onload = async () => {
       const { status, responseText } = request;
+      const id = idIn(responseText);
       if (status === 401 && (await askForKey(key))) resolve(addPicture(file, onProgress, signal));
-      else if (status < 300) resolve({ id: JSON.parse(responseText).id, isNew: status === 201 });
+      else if (status < 300 && id !== null) resolve({ id, isNew: status === 201 });
+      else if (status < 300) reject(unreachable());
       else reject(problem(status, responseText, request.getResponseHeader("Retry-After")));
     };
     signal.addEventListener("abort", () => {
@@ -114,6 +116,18 @@ export function addPicture(file, onProgress, signal) {
     });
     request.send(fields);
   });
+}
+
+/**
+ * @param {string} text  of an answer
+ * @returns {string | null}  null for what a proxy in between answers
+ */
+function idIn(text) {
+  try {
+    return JSON.parse(text).id ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /**

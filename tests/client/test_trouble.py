@@ -149,6 +149,8 @@ def test_a_proxys_password_goes_beside_the_key_and_into_no_message(scripted: Scr
         ("http://h/pre?x=1", "no query"),
         ("http://h/#top", "no query"),
         ("http://me:secret@h:port", "http://h:port: "),
+        ("http://me:secret#@h", "http://h: "),
+        ("me:secret@h:8000", "h:8000: "),
     ],
 )
 @pytest.mark.parametrize("kind", [Client, AsyncClient])

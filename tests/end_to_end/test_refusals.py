@@ -136,6 +136,13 @@ def test_a_refused_body_is_told_of_once_and_where_it_was_going(logged: Logged) -
     assert [(line["route"], line["status"]) for line in access] == [("/texts/{id}", 408)]
 
 
+def test_a_body_that_is_broken_from_the_start_has_one_id(logged: Logged) -> None:
+    sent = PUT + b"X-Request-ID: mine-123\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n"
+    id_ = id_of(answers(logged.server, sent), 400)
+    wait_until(lambda: bool(logged.lines(id_)), 10)
+    assert logged.lines("mine-123") == []
+
+
 def test_an_upload_that_a_stop_cuts_short_is_told_so(
     start_server: ServerStarter, tmp_path: Path
 ) -> None:

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from model.alignment import Codes
 from model.coding import TextCoder, text_coder, traced_text_coder
-from model.config import ModelConfig, TextConfig
+from model.concepts import Concepts
+from model.config import ModelConfig, RegionConfig, TextConfig
 from model.network import Network
 from model.text_trunk import text_trunk
 from model.words import TextBatch, TextTrunk, collate
-from tests.model.samples import PRECOMPUTED_RUN, TINY_TEXT
+from tests.model.samples import PRECOMPUTED_RUN, TINY_TEXT, sizes
 
 VOCABULARY = ("red", "paper", "on", "a", "blue", "ground")
 EXAMPLES = ("red", "blue paper on a ground")
@@ -27,16 +28,27 @@ CONFIGS = {
         update={"pooling": "generalised", "node_weights": "equal"}
     ),
     "pretrained words": SHARED.model_copy(update={"text": PRETRAINED, "first_stage": "own"}),
+    "concepts": sizes(RegionConfig(pixels=96, side=3)).model_copy(
+        update={"text": PRETRAINED, "concepts": True}
+    ),
 }
 sentences = st.lists(st.sampled_from(VOCABULARY), max_size=15).map(" ".join)
 
 
-@pytest.fixture(scope="module", params=CONFIGS.values(), ids=list(CONFIGS))
+CASES = [(name, half) for half in (False, True) for name in CONFIGS]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=[f"{n}, half {half}" for n, half in CASES])
 def both(request: pytest.FixtureRequest) -> tuple[TextTrunk, TextCoder, TextCoder]:
     """The trunk of a model, its coder, and that as a graph."""
-    config: ModelConfig = request.param
+    name, half = request.param
+    config: ModelConfig = CONFIGS[name]
     torch.manual_seed(0)
     network = Network(config, VOCABULARY).eval().requires_grad_(False)
+    if config.concepts:
+        network.concepts = Concepts(config, torch.randn(1000, 384))
+    if half:
+        network = network.in_half()
     trunk = text_trunk(config, VOCABULARY)
     return trunk, text_coder(network), traced_text_coder(network, trunk(EXAMPLES))
 

@@ -1,5 +1,7 @@
 """What was asked before isn't worked out again, and no more of it is kept than was said."""
 
+import asyncio
+
 import pytest
 
 from service.remembering import Remembering
@@ -49,3 +51,19 @@ async def test_nothing_is_remembered_where_there_is_no_room() -> None:
     remembering = Remembering(work, 0)
     assert [await remembering.run(item) for item in (1, 1)] == [2, 2]
     assert work.calls == [1, 1]
+
+
+async def test_of_two_that_ask_at_once_both_get_what_was_there_first() -> None:
+    results = iter(("first", "second"))
+
+    async def work(item: int) -> str:
+        result = next(results)
+        # The first one is done after the second.
+        for _ in range(3 if result == "first" else 1):
+            await asyncio.sleep(0)
+        return result
+
+    remembering = Remembering(work, 4)
+    told = await asyncio.gather(remembering.run(1), remembering.run(1))
+    assert told == ["second", "second"]
+    assert await remembering.run(1) == "second"

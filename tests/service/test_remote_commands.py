@@ -14,13 +14,13 @@ def test_a_picture_that_is_not_there_is_not_taken_for_words(
     run: Any, tmp_path: Path, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     problem = {"title": "Asked", "status": 422, "detail": "it was asked"}
-    scripted.answers = [(422, {}, json.dumps(problem).encode())] * 3
+    scripted.answers = [(422, {}, json.dumps(problem).encode())] * 5
     monkeypatch.chdir(tmp_path)
     Path("beach").mkdir()
     Path("ring").symlink_to("ring")
     for query, words in (
         ("nowhere/a.JPG", "no such file"),
-        ("beach", "not a file"),
+        ("./beach", "not a file"),
         ("ring", "Too many levels"),
     ):
         status, out, err = run("search", query, "--url", scripted.url)
@@ -28,7 +28,7 @@ def test_a_picture_that_is_not_there_is_not_taken_for_words(
         assert (status, out) == (2, "")
         assert f"{query}: {words}" in told
         assert "are words to find" in told
-    for query in ("beach ", "a beach", "a dog and " * 30):
+    for query in ("beach", "a.jpg ", "a beach", "a dog and " * 30):
         assert run("search", query, "--url", scripted.url)[2] == "sightline: it was asked\n"
 
 

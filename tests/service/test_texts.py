@@ -114,3 +114,23 @@ async def test_a_post_adds_to_what_was_told_of_the_text(client: httpx.AsyncClien
     assert (await client.get(route)).json()["metadata"] == {"by": "me", "n": 3}
     await client.put(route, json=item)
     assert (await client.get(route)).json()["metadata"] == {"n": 3}
+
+
+async def test_metadata_that_grow_too_large_fail_alone(client: httpx.AsyncClient) -> None:
+    long = {"first": "x" * 9_000}
+    await client.post("/texts", json={"text": "a dog", "metadata": long})
+    items = [
+        {"text": "a cat"},
+        {"text": "a dog", "metadata": {"second": "x" * 9_000}},
+        {"text": "a cow", "metadata": {"n": 1}},
+        {"text": "a cow", "metadata": {"m": 2}},
+    ]
+    response = await client.post("/texts:bulk", json={"items": items})
+    told = response.json()["items"]
+    assert [one["status"] for one in told] == [201, 422, 201, 200]
+    assert told[1]["error"]["errors"][0]["pointer"] == "/metadata"
+    assert "limit is 16,384" in told[1]["error"]["detail"]
+    stored = {
+        item["text"]: item["metadata"] for item in (await client.get("/texts")).json()["items"]
+    }
+    assert stored == {"a cat": {}, "a dog": long, "a cow": {"n": 1, "m": 2}}
