@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -110,7 +110,7 @@ class Question:
         left = first_stage_alone(scorer, query, kind, first_stage, arrays, start=count)
         whole = ranking + left
         if not self.has_probability:
-            whole = [replace(one, probability=None) for one in whole]
+            whole = [one._replace(probability=None) for one in whole]
         return whole, scored
 
     def matches_nothing(self, best: float | None, any_found: bool) -> bool:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,8 @@ SLICE_S = 0.001
 FIRST_SLICE = 16
 
 
-@dataclass(frozen=True)
-class StageScoresOf:
+# Both are tuples, since a search makes one of each for every candidate.
+class StageScoresOf(NamedTuple):
     """The layers' scores of one candidate; None where the re-ranker didn't score it."""
 
     global_: float
@@ -26,8 +26,7 @@ class StageScoresOf:
     concept: float | None = None
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(NamedTuple):
     """One candidate: its place after the first stage (from 0), its scores, its probability.
 
     probability: None where nothing tells what a score means.
@@ -51,9 +50,10 @@ def first_stage_alone(
     scores, left = first_stage[start:], candidates[start:]
     probabilities = matcher.first_stage_probability(query, query_kind, scores, left)
     cosines = matcher.global_scores(scores, left)
+    listed = zip(scores.tolist(), probabilities.tolist(), cosines.tolist(), strict=True)
     return [
-        Ranked(start + i, float(scores[i]), float(probabilities[i]), StageScoresOf(float(cosine)))
-        for i, cosine in enumerate(cosines)
+        Ranked(place, score, probability, StageScoresOf(cosine))
+        for place, (score, probability, cosine) in enumerate(listed, start)
     ]
 
 
@@ -82,20 +82,15 @@ def rerank(
         start = len(scored)
         part = slice(start, start + size)
         scores = matcher.score(query, query_kind, first_stage[part], candidates[part])
+        layers = [scores.global_, scores.entity, scores.relation, scores.semantic]
+        if scores.concept is not None:
+            layers.append(scores.concept)
+        stages = zip(*(layer.tolist() for layer in layers), strict=True)
         scored += [
-            Ranked(
-                start + i,
-                float(scores.total[i]),
-                float(scores.probability[i]),
-                StageScoresOf(
-                    float(scores.global_[i]),
-                    float(scores.entity[i]),
-                    float(scores.relation[i]),
-                    float(scores.semantic[i]),
-                    None if scores.concept is None else float(scores.concept[i]),
-                ),
+            Ranked(place, total, probability, StageScoresOf(*of_layers))
+            for place, (total, probability, of_layers) in enumerate(
+                zip(scores.total.tolist(), scores.probability.tolist(), stages, strict=True), start
             )
-            for i in range(len(scores.total))
         ]
         took = time.perf_counter() - begun
         longer = 2 if took <= SLICE_S / 2 else 1

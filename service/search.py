@@ -220,7 +220,7 @@ def _after_candidates(
         )
     return Found(
         matches=[
-            replace(one, ranked=replace(one.ranked, place=cursor.given + one.ranked.place))
+            replace(one, ranked=one.ranked._replace(place=cursor.given + one.ranked.place))
             for one in page
         ],
         candidates=len(records),
