@@ -65,12 +65,12 @@ class RunningService:
     def _add(self, name: str, picture: NewPicture) -> Added:
         try:
             there = self._metadata_of(content_hash(picture.data))
-            # What others have told of the picture since stays.
-            metadata = {**(there or {}), **(picture.metadata or {})}
-            if picture.captions is None and metadata == there:
+            # What is posted is added to what the service was told of the picture.
+            nothing_new = there is not None and {**there, **(picture.metadata or {})} == there
+            if nothing_new and picture.captions is None:
                 return Added(name, "known", content_hash(picture.data))
             stored = self._client.post_image(
-                picture.data, metadata=metadata, captions=picture.captions
+                picture.data, metadata=picture.metadata, captions=picture.captions
             )
         except (UnauthorizedError, ForbiddenError, NotFoundError):
             raise  # would befall every other picture too

@@ -120,9 +120,9 @@ def _begun(
         except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
             future.set_exception(error)
 
-    # A pool's threads are waited for when the process ends, and one that waits for a service may
-    # take minutes.
-    threading.Thread(target=work, name="index", daemon=True).start()
+    # One that waits for a service may take minutes, so the process doesn't wait for it to end. One
+    # that computes has to be waited for, also where Ctrl-C came as it began, or torch aborts.
+    threading.Thread(target=work, name="index", daemon=not destination.finishes).start()
     return future
 
 

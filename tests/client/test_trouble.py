@@ -176,7 +176,8 @@ async def test_a_picture_that_is_read_slowly_holds_no_other_task_up(
         for upload in (asking.post_image(pipe), asking.bulk_images([NewImage(pipe)])):
             os.mkfifo(pipe)
             # Reading waits for what the other task writes.
-            await asyncio.gather(upload, asyncio.to_thread(pipe.write_bytes, jpeg(1)))
+            _, written = await asyncio.gather(upload, asyncio.to_thread(pipe.write_bytes, jpeg(1)))
+            assert written == len(jpeg(1))
             pipe.unlink()
 
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.end_to_end.visiting import (
     NOT_A_PICTURE,
     QUERY,
+    busy_once,
     forgive_refusals,
     ids,
     search,
@@ -181,15 +182,7 @@ def test_a_start_that_failed_is_read_again_when_it_is_seen_next(
 
 
 def test_a_busy_service_is_asked_for_the_start_again(page: Page, complaints: list[str]) -> None:
-    busy = iter([True])
-
-    def refuse_once(route: Route) -> None:
-        if next(busy, False):
-            route.fulfill(status=503, headers={"Retry-After": "1"}, json={"title": "Busy"})
-        else:
-            route.continue_()
-
-    page.route("**/stats", refuse_once)
+    busy_once(page, "**/stats")
     page.reload()
 
     expect(page.get_by_role("alert")).to_contain_text("busy. Asking again in 1")

@@ -12,6 +12,7 @@ from tests.end_to_end.visiting import (
     HOLIDAY,
     NOT_A_PICTURE,
     Photo,
+    busy_once,
     draw,
     drop,
     forgive_refusals,
@@ -79,15 +80,7 @@ def test_what_failed_can_be_tried_again(page: Page, complaints: list[str]) -> No
 
 
 def test_a_busy_service_is_waited_for_while_adding(page: Page, complaints: list[str]) -> None:
-    busy = iter([True])
-
-    def refuse_once(route: Route) -> None:
-        if next(busy, False):
-            route.fulfill(status=503, headers={"Retry-After": "1"}, json={"title": "Busy"})
-        else:
-            route.continue_()
-
-    page.route("**/images", refuse_once)
+    busy_once(page, "**/images")
     drop(page, "add", CLIPPING)
     drop(page, "add", HOLIDAY)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, FilePayload, JSHandle, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, JSHandle, Locator, Page, Route, expect
 
 QUERY = "a red kite over the sea"
 SENTENCES = (
@@ -106,6 +106,19 @@ def forgive_refusals(complaints: list[str]) -> None:
     """The browser itself logs each request that is refused; anything else is a fault."""
     assert [c for c in complaints if not c.startswith("Failed to load resource")] == []
     complaints.clear()
+
+
+def busy_once(page: Page, url: str) -> None:
+    """Has the service refuse the first request to a URL as busy, for a second."""
+    busy = iter([True])
+
+    def refuse_once(route: Route) -> None:
+        if next(busy, False):
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json={"title": "Busy"})
+        else:
+            route.continue_()
+
+    page.route(url, refuse_once)
 
 
 def search(page: Page, query: str = QUERY) -> Locator:
